@@ -1,0 +1,178 @@
+"""What a node may see: its `NodeContext`, what it may return (`Fired`), and the `Driver` it acts through.
+
+These are contracts. `actors.node` implements the context, `actors.simulated` a driver; a test of a node may bring its own.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol, TypeVar
+
+import attrs
+
+from protocol.messages import Json, Level
+
+__all__ = ["Artifacts", "Driver", "Fired", "NodeContext", "Once", "Picture"]
+
+C_co = TypeVar("C_co", covariant=True)
+T = TypeVar("T")
+
+
+class Fired:
+    """What a node with control ports returns: the ports it fires, each with a value.
+
+    Example: `Fired(true=value)`, `Fired({"case 1": value}, result=True)`.
+
+    Args:
+        ports: port → value, for names that are not Python identifiers.
+        result: the node's result; default: the value of its only port, else the mapping.
+    """
+
+    __slots__ = ("ports", "result")
+
+    def __init__(self, ports: Mapping[str, Json] | None = None, /, *, result: Json = ..., **named: Json) -> None:
+        self.ports: dict[str, Json] = {**(ports or {}), **named}
+        if result is not ...:
+            self.result = result
+        elif len(self.ports) == 1:
+            (self.result,) = self.ports.values()
+        else:
+            self.result = dict(self.ports)
+
+
+class Driver(Protocol):
+    """Hands and eyes of the nodes of one run. Every method may be cancelled while it waits, never while it acts."""
+
+    name: str
+
+    async def open(self, url: str | None, app: str | None) -> None:
+        """Open the url (or start the app) that the run begins with."""
+
+    async def click(self, selector: str, *, button: str, count: int, nth: int | None, once: "Once") -> None:
+        """Wait until the element can be clicked, then click through `once`."""
+
+    async def fill(self, selector: str, text: str, *, clear: bool, once: "Once") -> None:
+        """Type into an element, through `once`."""
+
+    async def check(self, selector: str, operator: str, value: Json) -> bool:
+        """Whether the condition holds now."""
+        ...
+
+    async def screenshot(self, *, full: bool) -> "Picture":
+        """A PNG of what is seen."""
+        ...
+
+
+@attrs.frozen
+class Picture:
+    """A PNG with its size in pixels."""
+
+    png: bytes
+    width: int
+    height: int
+
+
+class Once(Protocol):
+    """`NodeContext.once`, handed to a driver."""
+
+    async def __call__(self, name: str, fn: Callable[[], Awaitable[T]], /) -> T: ...
+
+
+class Artifacts(Protocol):
+    """The folder of a run. Names are confined to it."""
+
+    async def save(self, name: str, data: bytes) -> str:
+        """Write a file whole (a crash leaves none or all of it); returns the name it got.
+
+        Raises:
+            NodeError: code `bad_name`: absolute, a parent folder, NUL, a device name, a separator, or too long.
+        """
+        ...
+
+    def url(self, name: str) -> str:
+        """Where the server serves it: `/api/runs/{run_id}/artifacts/{name}`."""
+        ...
+
+
+class NodeContext(Protocol[C_co]):
+    """What one attempt of one node sees. Valid until the node returns."""
+
+    @property
+    def config(self) -> C_co:
+        """The kind's config class, expressions resolved."""
+        ...
+
+    @property
+    def inputs(self) -> Mapping[str, Json]:
+        """Input port → value; `in` is the port of an edge without a target handle. Empty for a start."""
+        ...
+
+    @property
+    def vars(self) -> Mapping[str, Json]:
+        """The run's variables, read-only."""
+        ...
+
+    run_id: str
+    workflow_id: str
+    node_id: str
+    label: str
+    attempt: int
+    iteration: tuple[int, ...]
+    idempotency_key: str
+    """`run_id/node_id/iteration`; within `once`: `…/name`."""
+    fires: tuple[str, ...]
+    """The ports that edges of this node name, in document order."""
+
+    @property
+    def cancel_cause(self) -> str | None:
+        """Why this node is being cancelled: pause, stop, timeout, sibling_failed:<id>, break, shutdown; else None."""
+        ...
+
+    @property
+    def driver(self) -> Driver:
+        """The run's driver."""
+        ...
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The run's folder."""
+        ...
+
+    @property
+    def random(self) -> Any:
+        """A `random.Random` of this node instance, seeded from the run's seed: the same in a replay."""
+        ...
+
+    def set_var(self, name: str, value: Json) -> None:
+        """Set a variable of the run; later nodes read it as `vars.<name>`."""
+
+    def log(self, level: Level, message: str, /, **context: Json) -> None:
+        """Write a line into the run's log; at most 1,000 a second per node, the rest is counted."""
+
+    def progress(self, percent: float, message: str = "") -> None:
+        """Say how far the node is, 0–100. Only the newest is kept."""
+
+    async def sleep(self, seconds: float, name: str | None = None) -> None:
+        """Sleep on; after a pause or a retry it continues with what remained."""
+
+    async def sleep_until(self, when: float) -> None:
+        """Sleep until a wall time (seconds since the epoch); a pause does not move it."""
+
+    async def once(self, name: str, fn: Callable[[], Awaitable[T]], /) -> T:
+        """An effect that no pause, retry or stop repeats: its returned JSON is remembered under `name`."""
+        ...
+
+    def atomic(self) -> AbstractAsyncContextManager[None]:
+        """A section that neither pause nor stop cuts (a stop: for `stopGrace` at most)."""
+        ...
+
+    def cleanup(self) -> AbstractAsyncContextManager[None]:
+        """A section that may still await after a cancel, until `stopGrace` after it."""
+        ...
+
+    async def run_sync(self, fn: Callable[..., T], /, *args: object) -> T:
+        """Run blocking code in a thread. A pause waits for it; a stop abandons it after `stopGrace` and says so."""
+        ...
+
+    async def ask(self, prompt: str, *, schema: Json = None, until: float | None = None) -> Json:
+        """Wait for a person's answer (`node.input`). `until`: wall time after which NodeError `no_answer` is raised."""
+        ...

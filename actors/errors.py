@@ -1,0 +1,102 @@
+"""What can go wrong on this side of the wire, each kind with a stable `code`.
+
+A node's failure is data: it becomes a `node.error` event with the `code` of a `NodeError`. Everything else here is
+raised to whoever called.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "ActorGone",
+    "ActorsError",
+    "Busy",
+    "ExpressionError",
+    "JournalError",
+    "NodeError",
+    "NodeStuck",
+    "RunActive",
+    "SettingsError",
+    "ShuttingDown",
+    "UnknownRun",
+]
+
+
+class ActorsError(Exception):
+    """The base of all errors of `actors`."""
+
+    code: ClassVar[str] = "actors_error"
+
+
+class ActorGone(ActorsError):
+    """The actor that was asked has ended before it answered. Ask the runtime for its record instead."""
+
+    code = "actor_gone"
+
+
+class Busy(ActorsError):
+    """An actor's mailbox is full. Try again a little later."""
+
+    code = "busy"
+
+
+class RunActive(ActorsError):
+    """The workflow has an unfinished run; `run_id` names it. Stop it first, or watch it."""
+
+    code = "already_running"
+
+    def __init__(self, workflow_id: str, run_id: str) -> None:
+        super().__init__(f"workflow {workflow_id!r} is already running (run {run_id})")
+        self.workflow_id = workflow_id
+        self.run_id = run_id
+
+
+class UnknownRun(ActorsError):
+    """No run with this id, or none of this workflow, is known here."""
+
+    code = "unknown_workflow"
+
+
+class ShuttingDown(ActorsError):
+    """The runtime ends and takes no new run. Start it again when the server is back."""
+
+    code = "shutting_down"
+
+
+class JournalError(ActorsError):
+    """The journal refused or could not do what was asked; its text says which run and seq."""
+
+    code = "journal_error"
+
+
+class SettingsError(ActorsError):
+    """A setting is unknown or has a wrong value; the text names its source (file, environment, flag) and the key."""
+
+    code = "bad_settings"
+
+
+class NodeError(ActorsError):
+    """A node failed. Raise it in a node to say why; `code` may be set per instance.
+
+    Args:
+        message: what happened, for the user.
+        code: stable, for programs; becomes `code` of the `node.error` event.
+    """
+
+    code = "node_failed"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code  # type: ignore[misc]  # an instance may be more precise than its class
+
+
+class ExpressionError(NodeError):
+    """An expression failed when the node ran; the text names the field and the expression."""
+
+    code = "expression_failed"
+
+
+class NodeStuck(NodeError):
+    """A step of a node did not yield for too long; the watchdog raised this inside it."""
+
+    code = "node_stuck"

@@ -1,0 +1,1 @@
+"""What is said: the messages, graphs and states of callboard, pure and without I/O."""
