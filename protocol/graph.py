@@ -8,12 +8,29 @@ from typing import Any, Final, Literal, Protocol
 
 import attrs
 
-__all__ = ["Edge", "Kind", "Limits", "Node", "NodeSettings", "Problem", "Retry", "Validation", "Workflow", "validate"]
+__all__ = [
+    "COMMON_SETTINGS",
+    "Edge",
+    "Kind",
+    "Limits",
+    "Node",
+    "NodeSettings",
+    "Problem",
+    "Retry",
+    "Validation",
+    "Workflow",
+    "validate",
+]
 
 OUT: Final = "out"
 """The port of an edge without a handle."""
 IN: Final = "in"
+"""The port of an edge that names no input."""
 ERROR: Final = "error"
+"""The port that every kind has: a failed node fires it."""
+
+COMMON_SETTINGS: Final = frozenset({"disabled", "join", "onError", "retry", "timeout", "waitTime"})
+"""The keys of a config that a node of any kind may have. A kind's own check ignores those that it does not declare."""
 
 
 @attrs.frozen(kw_only=True)
@@ -63,7 +80,7 @@ class Node:
     kind: str
     label: str
     config: Mapping[str, Any]
-    """As the client wrote it, without the settings that every kind has."""
+    """As the client wrote it, the settings that every kind has included (a kind may have a `timeout` of its own)."""
     settings: NodeSettings = NodeSettings()
     path: str
     """Where its config was found: `nodes[3].data.config`."""
@@ -121,9 +138,8 @@ class Kind(Protocol):
 
     @property
     def name(self) -> str: ...
-    @property
-    def ports(self) -> tuple[str, ...] | None:
-        """Its control ports, or None: it fires whatever its edges name."""
+    def ports_of(self, config: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """The control ports of a node with this config, or None: it fires whatever its edges name."""
         ...
 
     def check(self, config: Mapping[str, Any], driver: str) -> Sequence[tuple[str, str, str, Literal["error", "warning"]]]:
