@@ -1,79 +1,201 @@
-"""Every setting of callboard: one attrs class, its defaults, units and meaning.
+"""Every setting of callboard: one attrs class with its defaults, units, bounds and meaning.
 
-(fields written first; loading from `callboard.toml`, the environment and flags is to be filled)
+Theory of operation: a setting is one field of `Settings` and is told nowhere else. Its text is in the field's metadata,
+because `callboard serve --help` prints it; its unit is its type (`Seconds`, `Size`), which decides how it is spelled;
+its bounds are its validators, so that a server embedded in a program is held to what the command line is held to.
+`actors.sources` reads settings from a file, the environment and flags; a program makes them with `Settings(port=(0,))`.
 """
+
+# ruff: noqa: RUF009  `_setting` is `attrs.field`, made once per field on purpose
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 import attrs
 
-__all__ = ["Settings"]
+__all__ = ["LogLevel", "Seconds", "Settings", "Size", "is_loopback"]
+
+KIB = 2**10
+MIB = 2**20
+
+Seconds: TypeAlias = Annotated[float, "seconds"]
+"""A duration. `inf` means never."""
+Size: TypeAlias = Annotated[int, "bytes"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+_Check: TypeAlias = Callable[[Any, "attrs.Attribute[Any]", Any], None]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether nobody outside this machine reaches a listener on `host`.
+
+    A name other than `localhost` counts as reachable, whatever it resolves to today.
+    """
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _setting(default: object, text: str, *checks: _Check, repr: bool = True) -> Any:  # noqa: A002  as attrs calls it
+    """A field with its meaning, for people, beside it.
+
+    Typed as Any, as `attrs.field` is: the annotation says the type.
+    """
+    return attrs.field(default=default, validator=attrs.validators.and_(*checks), repr=repr, metadata={"help": text})
+
+
+def _at_least(least: float) -> _Check:
+    def check(_self: object, _field: "attrs.Attribute[Any]", value: float | None) -> None:
+        if value is not None and not value >= least:  # `not >=`, so that NaN is refused too
+            raise ValueError(f"must be at least {least}, not {value}")
+
+    return check
+
+
+def _above_zero(_self: object, _field: "attrs.Attribute[Any]", value: float) -> None:
+    if not value > 0:
+        raise ValueError(f"must be more than 0, not {value}")
+
+
+def _finite(_self: object, _field: "attrs.Attribute[Any]", value: float | None) -> None:
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"must be a number, not {value}")
+
+
+def _host(_self: object, _field: "attrs.Attribute[Any]", value: str) -> None:
+    if not value or re.search(r"[\s/]", value):
+        raise ValueError(f"must be a host name or an address (0.0.0.0 or :: for all), not {value!r}")
+
+
+def _ports(_self: object, _field: "attrs.Attribute[Any]", value: tuple[int, ...]) -> None:
+    if not value:
+        raise ValueError("must name at least one port")
+    for port in value:
+        if not 0 <= port <= 65535:  # noqa: PLR2004  RFC 9293, 3.1: a port has 16 bits
+            raise ValueError(f"must be 0–65535, not {port}")
+
+
+def _token(_self: object, _field: "attrs.Attribute[Any]", value: str | None) -> None:
+    # The value is left out of the message: it is a secret even when it is wrong. The characters are those that an
+    # HTTP header, a subprotocol and a query can all carry.
+    if value is not None and not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("must be printable ASCII without spaces, and not empty")
+
+
+def _origins(_self: object, _field: "attrs.Attribute[Any]", value: tuple[str, ...]) -> None:
+    for origin in value:
+        if origin == "null":
+            continue
+        try:
+            parts = urlsplit(origin)
+            port = f":{parts.port}" if parts.port is not None else ""
+        except ValueError:
+            raise ValueError(f"must be scheme://host[:port] or null, not {origin!r}") from None
+        if not parts.scheme or not parts.hostname or parts.username is not None:
+            raise ValueError(f"must be scheme://host[:port] or null, not {origin!r}")
+        # RFC 6454, 6.2: what a browser sends is lower case, has no path and leaves out the scheme's own port.
+        port = "" if (parts.scheme, port) in {("http", ":80"), ("https", ":443")} else port
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        if (sent := f"{parts.scheme}://{host}{port}") != origin:
+            raise ValueError(f"{origin!r} is never what a browser sends; did you mean {sent!r}?")
+
+
+def _hosts(_self: object, _field: "attrs.Attribute[Any]", value: tuple[str, ...]) -> None:
+    for host in value:
+        if not re.fullmatch(r"[a-z0-9._-]+|\[?[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*\]?", host):
+            raise ValueError(f"must be a host name in lower case, without scheme and port, not {host!r}")
+
+
+def _journal(_self: object, _field: "attrs.Attribute[Any]", value: str) -> None:
+    if value != "memory:":
+        raise ValueError(
+            f"{value!r} is not known here: this version keeps runs in `memory:`; sqlite comes with a later one"
+        )
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
-    """Times in seconds, sizes in bytes."""
+    """Times in seconds, sizes in bytes. The text of a field is `metadata["help"]`.
+
+    Raises:
+        ValueError: a value is out of its bounds, or the host is reachable from outside and there is no token.
+    """
 
     # Where to listen
-    host: str = "127.0.0.1"
-    """Address to listen on; the default also listens on ::1 where there is one."""
-    port: tuple[int, ...] = (8765,)
-    """Ports; 0 lets the system choose one."""
+    host: str = _setting(
+        "127.0.0.1", "Address to listen on; the default also listens on ::1 where there is one.", _host
+    )
+    port: tuple[int, ...] = _setting((8765,), "Port to listen on; 0 lets the system choose one.", _ports)
+
     # Who may connect
-    token: str | None = attrs.field(default=None, repr=False)
-    """Every request must carry it. Never logged."""
-    origin: tuple[str, ...] = ()
-    """Origins allowed besides the server's own and localhost; `null` for file pages."""
-    allow_host: tuple[str, ...] = ()
-    """Host names allowed besides the server's own address and localhost."""
-    insecure: bool = False
-    """Allow a non-loopback host without a token."""
+    token: str | None = _setting(
+        None,
+        "What every request must carry; better said as CALLBOARD_TOKEN, for other users of the machine can see flags.",
+        _token,
+        repr=False,
+    )
+    origin: tuple[str, ...] = _setting(
+        (), "Origin of web pages allowed besides the server's own and localhost; `null` for file pages.", _origins
+    )
+    allow_host: tuple[str, ...] = _setting(
+        (), "Host name allowed besides the server's own address and localhost.", _hosts
+    )
+    insecure: bool = _setting(False, "Allow a host that others can reach, without a token.")
+
     # Where things are kept
-    journal: str = "memory:"
-    """The journal's URL."""
-    artifacts: str | None = None
-    """Folder of the runs' artifacts; default: a temporary one, removed at the end."""
-    history_runs: int | None = 1000
-    """Ended runs kept; None: all."""
-    history_days: float | None = None
-    """Days that ended runs are kept; None: for ever."""
+    journal: str = _setting("memory:", "URL of the journal, which records the runs.", _journal)
+    artifacts: str | None = _setting(
+        None, "Folder of the files that runs make; without it a temporary one, removed at the end."
+    )
+    history_runs: int | None = _setting(1_000, "Ended runs that are kept; `all` for all of them.", _at_least(0))
+    history_days: float | None = _setting(None, "Days that ended runs are kept.", _at_least(0), _finite)
+
     # Limits
-    max_connections: int = 10_000
-    max_message: int = 16 * 2**20
-    max_nodes: int = 20_000
-    max_edges: int = 100_000
-    max_depth: int = 64
-    max_runs: int = 1_000
-    """Unfinished runs at a time."""
-    max_concurrency: int = 1_000
-    """Nodes of one run at a time."""
-    max_result: int = 8 * 2**20
-    """Of one node, as JSON."""
-    rate_messages: int = 1_000
-    """Messages a peer may send in a burst."""
-    rate_refill: float = 200.0
-    """Messages a second that refill the burst."""
-    rate_patience: float = 5.0
-    """How long the bucket may be empty before the connection is closed with 4429."""
-    outbox: int = 256 * 2**10
-    """What may wait for one slow peer before it is conflated."""
+    max_connections: int = _setting(10_000, "Connections at a time.", _at_least(1))
+    max_message: Size = _setting(16 * MIB, "Largest message or request body that is taken.", _at_least(1))
+    max_nodes: int = _setting(20_000, "Nodes of one graph.", _at_least(1))
+    max_edges: int = _setting(100_000, "Edges of one graph.", _at_least(0))
+    max_depth: int = _setting(64, "How deep the data of a graph may be nested.", _at_least(1))
+    max_runs: int = _setting(1_000, "Unfinished runs at a time.", _at_least(1))
+    max_concurrency: int = _setting(1_000, "Nodes of one run at a time.", _at_least(1))
+    max_result: Size = _setting(8 * MIB, "Largest result of one node, as JSON.", _at_least(1))
+    rate_messages: int = _setting(1_000, "Messages that a peer may send in a burst.", _at_least(1))
+    rate_refill: float = _setting(200.0, "Messages a second after such a burst.", _above_zero)
+    rate_patience: Seconds = _setting(
+        5.0, "How long a peer may send more than that before its connection is closed.", _at_least(0)
+    )
+    outbox: Size = _setting(256 * KIB, "What may wait for one slow peer before it is conflated.", _at_least(1))
+
     # Deadlines
-    head_timeout: float = 10.0
-    """For the head of a request, and for the handshake."""
-    ping_interval: float = 25.0
-    ping_timeout: float = 10.0
-    heartbeat: float = 30.0
-    """Between two heartbeats of the flat dialect."""
-    stall_timeout: float = 30.0
-    """Without one byte accepted by a peer that lags: close 4008."""
-    close_timeout: float = 2.0
-    """For the closing handshake."""
-    stop_grace: float = 5.0
-    """What atomic and cleanup sections have after a stop."""
-    atomic_limit: float = 10.0
-    """After this a pause that waits for an atomic section warns."""
-    shutdown_grace: float = 30.0
-    """For everything, after SIGTERM."""
+    head_timeout: Seconds = _setting(10.0, "For the head of a request, and for the handshake.", _above_zero)
+    ping_interval: Seconds = _setting(25.0, "Between two pings.", _above_zero)
+    ping_timeout: Seconds = _setting(10.0, "For the pong, before a connection counts as dead.", _above_zero)
+    heartbeat: Seconds = _setting(30.0, "Between two heartbeats of the flat dialect.", _above_zero)
+    stall_timeout: Seconds = _setting(
+        30.0, "How long a slow peer may take no byte at all before its connection is closed.", _above_zero
+    )
+    close_timeout: Seconds = _setting(2.0, "For the closing handshake.", _at_least(0))
+    stop_grace: Seconds = _setting(5.0, "What atomic and cleanup sections of nodes have after a stop.", _at_least(0))
+    atomic_limit: Seconds = _setting(
+        10.0, "After this, a pause that waits for an atomic section says so in the run's log.", _above_zero
+    )
+    shutdown_grace: Seconds = _setting(30.0, "For everything, after the first SIGTERM or SIGINT.", _at_least(0))
+
     # The watchdog
-    step_warn: float = 1.0
-    """A step that does not yield for so long is named."""
-    step_limit: float = 5.0
-    """After this NodeStuck is raised in it, where possible; 0: never."""
+    step_warn: Seconds = _setting(1.0, "A step of a node that does not yield for so long is named.", _above_zero)
+    step_limit: Seconds = _setting(5.0, "After this it is broken off, where that is possible; 0: never.", _at_least(0))
+
+    # What is said about it
+    log_level: LogLevel = _setting("info", "What is logged on stderr: debug, info, warning or error.")
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse the one combination of good values that is not good."""
+        if not (is_loopback(self.host) or self.token or self.insecure):
+            raise ValueError(
+                f"{self.host} is reachable from outside: set a token (CALLBOARD_TOKEN), or allow that with --insecure"
+            )
