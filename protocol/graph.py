@@ -1,15 +1,30 @@
 """A workflow as a graph: what a client sent, checked and made ready to run.
 
-(contract written first; validate() to be filled)
+Theory of operation: `validate()` reads a graph into a draft (`protocol.draft`), sorts its nodes into the bodies of its
+loops (`protocol.regions`, which says what a body is), and goes on after every problem, so that a person who draws sees
+all of them at once. A workflow comes out only if none of them is an error. What is decided here:
+
+- The run begins at the nodes of kind `start`. Without one, in a dry run or where none is needed, it begins at every
+  node that nothing leads to but the node's own loop body.
+- An edge that leads to a start node is left out, with a warning: a start node runs when the run begins, and only then.
+- Unreachable nodes are told only if no edge was broken: else that is the cause, and they would be its echo.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import attrs
 
+from protocol.draft import LOOP, START, Draft, quote
+from protocol.node_settings import COMMON_SETTINGS, NodeSettings, Retry
+from protocol.regions import TOP, Regions, find_regions
+from protocol.workflow import ERROR, IN, OUT, Edge, Kind, Limits, Node, Problem, Validation, Workflow
+
 __all__ = [
     "COMMON_SETTINGS",
+    "ERROR",
+    "IN",
+    "OUT",
     "Edge",
     "Kind",
     "Limits",
@@ -22,142 +37,12 @@ __all__ = [
     "validate",
 ]
 
-OUT: Final = "out"
-"""The port of an edge without a handle."""
-IN: Final = "in"
-"""The port of an edge that names no input."""
-ERROR: Final = "error"
-"""The port that every kind has: a failed node fires it."""
+_IN_LOOPS_ONLY: Final = frozenset({"break", "continue"})
 
-COMMON_SETTINGS: Final = frozenset({"disabled", "join", "onError", "retry", "timeout", "waitTime"})
-"""The keys of a config that a node of any kind may have. A kind's own check ignores those that it does not declare."""
+_LIMITS: Final = Limits()
 
-
-@attrs.frozen(kw_only=True)
-class Problem:
-    """One thing that is wrong with a graph."""
-
-    code: str
-    message: str
-    path: str
-    """Where, in the client's own spelling: `nodes[3].data.config.selector`, `connections[2].to_node`."""
-    node_id: str | None = None
-    edge_id: str | None = None
-    severity: Literal["error", "warning"] = "error"
-
-
-@attrs.frozen(kw_only=True)
-class Retry:
-    """How often and when a failed attempt is tried again. Delays in seconds."""
-
-    max_attempts: int = 1
-    delay: float = 1.0
-    backoff: float = 2.0
-    max_delay: float = 60.0
-    jitter: bool = True
-
-
-@attrs.frozen(kw_only=True)
-class NodeSettings:
-    """The settings that a node of any kind has. Times in seconds."""
-
-    timeout: float | None = None
-    retry: Retry = Retry()
-    on_error: Literal["fail", "continue"] = "fail"
-    join: Literal["all", "any"] = "all"
-    disabled: bool = False
-    wait_time: float | None = None
-    """None: the kind's default."""
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Node:
-    """One node of a workflow."""
-
-    id: str
-    index: int
-    """Its place among `nodes` as sent."""
-    kind: str
-    label: str
-    config: Mapping[str, Any]
-    """As the client wrote it, the settings that every kind has included (a kind may have a `timeout` of its own)."""
-    settings: NodeSettings = NodeSettings()
-    path: str
-    """Where its config was found: `nodes[3].data.config`."""
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Edge:
-    """One edge of a workflow, its ports normalised."""
-
-    id: str
-    index: int
-    source: str
-    target: str
-    source_port: str = OUT
-    """The handle; `out` where none was said; for a loop node always `body`, `done` or `error`."""
-    target_port: str = IN
-    back: bool = False
-    """It leads from a loop's body back to its loop node."""
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Workflow:
-    """A checked graph. Everything is in document order; lookups are O(1); nothing here is recursive."""
-
-    nodes: Mapping[str, Node]
-    """Every node but annotations, unreachable ones included."""
-    edges: Sequence[Edge]
-    """Every edge between two of these nodes."""
-    incoming: Mapping[str, Sequence[Edge]]
-    """Node id → the edges its join waits for: back edges, and edges from unreachable sources, are left out."""
-    outgoing: Mapping[str, Sequence[Edge]]
-    """Node id → all edges that leave it, back edges included."""
-    loops: Mapping[str, str]
-    """Node id → the innermost loop node whose body it is in; absent at the top."""
-    bodies: Mapping[str, Sequence[str]]
-    """Loop node id → the nodes whose innermost loop it is (nested loop nodes included, their bodies not)."""
-    starts: Sequence[str]
-    """Where the run begins."""
-    unreachable: frozenset[str]
-    total_nodes: int
-    """How many nodes can be reached: what progress counts."""
-
-
-@attrs.frozen(kw_only=True)
-class Limits:
-    """How large a graph may be."""
-
-    max_nodes: int = 20_000
-    max_edges: int = 100_000
-    max_depth: int = 64
-
-
-class Kind(Protocol):
-    """What validate() must know of a registered kind."""
-
-    @property
-    def name(self) -> str: ...
-    def ports_of(self, config: Mapping[str, Any]) -> tuple[str, ...] | None:
-        """The control ports of a node with this config, or None: it fires whatever its edges name."""
-        ...
-
-    def check(self, config: Mapping[str, Any], driver: str) -> Sequence[tuple[str, str, str, Literal["error", "warning"]]]:
-        """What is wrong with a config: (code, relative path such as `selector` or `cases[1].port`, message, severity).
-
-        Codes: bad_config, bad_expression. All problems at once; a config with unknown keys gives warnings.
-        """
-        ...
-
-
-@attrs.frozen(kw_only=True)
-class Validation:
-    """What validate() found."""
-
-    workflow: Workflow | None
-    """None if there are errors."""
-    errors: tuple[Problem, ...]
-    warnings: tuple[Problem, ...]
+_MAX_LISTED: Final = 50
+"""Nodes that the message about a cycle names."""
 
 
 def validate(
@@ -167,8 +52,114 @@ def validate(
     dry_run: bool = False,
     needs_start: bool = True,
     driver: str = "simulated",
-    check_value: Callable[[Any], Sequence[tuple[str, str]]] | None = None,
-    limits: Limits = Limits(),
+    limits: Limits = _LIMITS,
 ) -> Validation:
-    """Check a graph and make it ready to run."""
-    raise NotImplementedError
+    """Check a graph and make it ready to run. Never raises, whatever JSON the graph is.
+
+    Args:
+        graph: `{"nodes": [...], "edges": [...]}`, or `"connections"` instead of `"edges"`; a missing list is empty.
+        kinds: the registered kinds by name.
+        dry_run: do not mind unknown kinds, bad configs and that there is no start.
+        needs_start: whether a graph without a start node is an error.
+        driver: what acts for the nodes; a kind may ask more of a config for one than for another.
+        limits: how large the graph may be.
+    """
+    draft = Draft(kinds=kinds, dry_run=dry_run, driver=driver)
+    workflow = _judge(draft, needs_start=needs_start) if draft.read(graph, limits) else None
+    return Validation(
+        workflow=None if draft.errors else workflow, errors=tuple(draft.errors), warnings=tuple(draft.warnings)
+    )
+
+
+def _judge(draft: Draft, *, needs_start: bool) -> Workflow | None:
+    """Look at what nodes and edges make together; None if there are errors."""
+    nodes, edges = list(draft.nodes.values()), draft.edges
+    number_of = {id_: number for number, id_ in enumerate(draft.nodes)}
+    loops = {number for number, node in enumerate(nodes) if node.kind == LOOP}
+    starts = [number for number, node in enumerate(nodes) if node.kind == START]
+    if needs_start and not starts:
+        draft.report("no_start", "nodes", 'there is no node of kind "start"')
+    arcs = [
+        (source := number_of[edge.source], number_of[edge.target], edge.source_port == "body" and source in loops)
+        for edge in edges
+    ]
+    regions = find_regions(len(nodes), arcs, loops=loops, starts=starts)
+    _report_faults(draft, nodes, regions)
+    _report_warnings(draft, nodes, regions)
+    return None if draft.errors else _build(draft, nodes, regions)
+
+
+def _report_faults(draft: Draft, nodes: Sequence[Node], regions: Regions) -> None:
+    """Note the cycles, the ways into a loop's body, and what belongs into one and is not."""
+    for cycle in regions.cycles:
+        edges = [draft.edges[number] for number in cycle]
+        names = [quote(edge.source) for edge in edges[:_MAX_LISTED]] + ["…"] * (len(edges) > _MAX_LISTED)
+        message = f"a cycle that no loop node breaks: {' → '.join([*names, names[0]])}"
+        first = draft.nodes[edges[0].source]
+        draft.report("cycle", f"nodes[{first.index}]", message, node=first.id, edge=edges[-1].id)
+    for number, loop in regions.jumps.items():
+        edge = draft.edges[number]
+        inner, outer = quote(nodes[loop].id), quote(edge.target)
+        message = (
+            f"a cycle that its loop does not break: {quote(edge.source)} is in the body of {inner} "
+            f'and leads to {outer}, a loop around that; lead it back to {inner}, whose port "done" may lead to {outer}'
+        )
+        draft.report("cycle", f"{draft.list_key}[{edge.index}]", message, node=edge.source, edge=edge.id)
+    for number, (arc, loop) in regions.entered.items():
+        node = nodes[number]
+        inner = quote(nodes[loop].id)
+        message = f"{quote(node.id)} is inside the body of the loop {inner}, and can also be reached without it"
+        draft.report("enters_loop", f"nodes[{node.index}]", message, node=node.id, edge=draft.edges[arc].id)
+    for node, loop, reached in zip(nodes, regions.loop_of, regions.reached, strict=True):
+        if node.kind in _IN_LOOPS_ONLY and loop == TOP and reached:
+            message = f"{quote(node.kind)} means the loop around it, and there is none"
+            draft.report("break_outside_loop", f"nodes[{node.index}]", message, node=node.id)
+
+
+def _report_warnings(draft: Draft, nodes: Sequence[Node], regions: Regions) -> None:
+    """Note the edges that a run never takes, and the nodes that it never reaches."""
+    for edge in draft.edges:
+        if draft.nodes[edge.target].kind == START:
+            message = f"the edge is ignored: {quote(edge.target)} runs when the run begins"
+            path = f"{draft.list_key}[{edge.index}]"
+            draft.report("dead_edge", path, message, node=edge.target, edge=edge.id, severity="warning")
+    if draft.broken:
+        return
+    for node, reached in zip(nodes, regions.reached, strict=True):
+        if not reached:
+            message = f"{quote(node.id)} can not be reached from where the run begins"
+            draft.report("unreachable", f"nodes[{node.index}]", message, node=node.id, severity="warning")
+
+
+def _build(draft: Draft, nodes: Sequence[Node], regions: Regions) -> Workflow:
+    """The workflow of a graph without errors."""
+    reached = {node.id for node, reached in zip(nodes, regions.reached, strict=True) if reached}
+    edges: list[Edge] = []
+    incoming: dict[str, list[Edge]] = {id_: [] for id_ in draft.nodes}
+    outgoing: dict[str, list[Edge]] = {id_: [] for id_ in draft.nodes}
+    for number, edge in enumerate(draft.edges):
+        if draft.nodes[edge.target].kind == START:
+            continue
+        is_back = number in regions.back
+        kept = attrs.evolve(edge, back=True) if is_back else edge
+        edges.append(kept)
+        outgoing[edge.source].append(kept)
+        if edge.source in reached and not is_back:
+            incoming[edge.target].append(kept)
+    loops: dict[str, str] = {}
+    bodies: dict[str, list[str]] = {node.id: [] for node in nodes if node.kind == LOOP and node.id in reached}
+    for node, loop in zip(nodes, regions.loop_of, strict=True):
+        if loop != TOP and node.id in reached:
+            loops[node.id] = nodes[loop].id
+            bodies[nodes[loop].id].append(node.id)
+    return Workflow(
+        nodes=draft.nodes,
+        edges=edges,
+        incoming=incoming,
+        outgoing=outgoing,
+        loops=loops,
+        bodies=bodies,
+        starts=[nodes[number].id for number in regions.starts],
+        unreachable=frozenset(draft.nodes.keys() - reached),
+        total_nodes=len(reached),
+    )
