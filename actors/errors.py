@@ -12,6 +12,7 @@ __all__ = [
     "Busy",
     "ExpressionError",
     "JournalError",
+    "KindError",
     "NodeError",
     "NodeStuck",
     "RunActive",
@@ -66,6 +67,12 @@ class JournalError(ActorsError):
     """The journal refused or could not do what was asked; its text says which run and seq."""
 
     code = "journal_error"
+
+
+class KindError(ActorsError):
+    """A kind of node cannot be registered; the text names it. Rename one of two, or repair its package."""
+
+    code = "bad_kind"
 
 
 class SettingsError(ActorsError):
