@@ -1,6 +1,7 @@
 """What a node may see: its `NodeContext`, what it may return (`Fired`), and the `Driver` it acts through.
 
-These are contracts. `actors.node` implements the context, `actors.simulated` a driver; a test of a node may bring its own.
+These are contracts. `actors.node` implements the context, `actors.simulated` a driver; a test of a node may bring its
+own.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,7 +12,7 @@ import attrs
 
 from protocol.messages import Json, Level
 
-__all__ = ["Artifacts", "Driver", "Fired", "NodeContext", "Once", "Picture"]
+__all__ = ["Artifacts", "Driver", "Fired", "NodeContext", "Picture"]
 
 C_co = TypeVar("C_co", covariant=True)
 T = TypeVar("T")
@@ -40,25 +41,28 @@ class Fired:
 
 
 class Driver(Protocol):
-    """Hands and eyes of the nodes of one run. Every method may be cancelled while it waits, never while it acts."""
+    """Hands and eyes of the nodes of one run. Every method may be cancelled while it waits, never while it acts.
+
+    Each is told which node acts: acts go through its `once`, chance comes from its `random`, remarks into its log.
+    """
 
     name: str
 
-    async def open(self, url: str | None, app: str | None) -> None:
+    async def open(self, ctx: "NodeContext[Any]", url: str | None, app: str | None) -> None:
         """Open the url (or start the app) that the run begins with."""
 
-    async def click(self, selector: str, *, button: str, count: int, nth: int | None, once: "Once") -> None:
-        """Wait until the element can be clicked, then click through `once`."""
+    async def click(self, ctx: "NodeContext[Any]", selector: str, *, button: str, count: int, nth: int | None) -> None:
+        """Wait until the element can be clicked, then click `count` times."""
 
-    async def fill(self, selector: str, text: str, *, clear: bool, once: "Once") -> None:
-        """Type into an element, through `once`."""
+    async def fill(self, ctx: "NodeContext[Any]", selector: str, text: str, *, clear: bool) -> None:
+        """Type into an element; `clear` what is in it first."""
 
-    async def check(self, selector: str, operator: str, value: Json) -> bool:
+    async def check(self, ctx: "NodeContext[Any]", selector: str, operator: str, value: Json) -> bool:
         """Whether the condition holds now."""
         ...
 
-    async def screenshot(self, *, full: bool) -> "Picture":
-        """A PNG of what is seen."""
+    async def screenshot(self, ctx: "NodeContext[Any]", *, full: bool) -> "Picture":
+        """A PNG of what is seen; `full`: of the whole page."""
         ...
 
 
@@ -69,12 +73,6 @@ class Picture:
     png: bytes
     width: int
     height: int
-
-
-class Once(Protocol):
-    """`NodeContext.once`, handed to a driver."""
-
-    async def __call__(self, name: str, fn: Callable[[], Awaitable[T]], /) -> T: ...
 
 
 class Artifacts(Protocol):
