@@ -6,7 +6,7 @@ The language is the Common Expression Language (CEL); the data an expression may
 nothing to resolve; a template is immutable and may be resolved any number of times. CEL converts whatever it is given,
 so an expression gets no more than it names: the lexer finds `nodes.a` and `nodes["a-b"]`, and only those members
 are taken out of the scope; an index that is computed (`nodes[vars.x]`) takes all of them. The scope is therefore asked
-for single members and may be a lazy mapping.
+for single names, its data for single members, and both may be lazy.
 
 An expression runs on the event loop and inside compiled code, where nothing can interrupt it. Its length, the nesting
 and – from the lengths of the data it is given – the time of its list macros are therefore bounded before it runs; its
@@ -57,8 +57,8 @@ _TYPES: Final = frozenset(
     {"bool", "bytes", "double", "int", "list", "map", "null_type", "optional", "string", "type", "uint"}
 )
 
-Scope: TypeAlias = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
-"""`NAMES` → data, or what makes it when there is an expression to resolve. Values may be lazy mappings."""
+Scope: TypeAlias = Mapping[str, Any] | Callable[[str], Any]
+"""Name → its data; a name that is not known here is a KeyError. Data may be lazy mappings."""
 
 
 class Expression(str):
@@ -89,13 +89,13 @@ class Template:
         """The value with every expression replaced by its result.
 
         Args:
-            scope: the data; a callable is called once.
+            scope: asked for the names that the expressions name, and for no others.
             node: the id of the node, for the text of an error.
 
         Raises:
             ExpressionError: an expression failed; the text names node, field and expression.
         """
-        return self._root.resolve(scope() if callable(scope) else scope, node)
+        return self._root.resolve(scope if callable(scope) else scope.__getitem__, node)
 
 
 def compile_value(value: Json) -> Template | None:
@@ -153,7 +153,7 @@ def matches(text: str, pattern: str) -> bool:
 class _Constant:
     value: Json
 
-    def resolve(self, scope: Mapping[str, Any], node: str) -> Json:
+    def resolve(self, scope: Callable[[str], Any], node: str) -> Json:
         return self.value
 
 
@@ -169,12 +169,13 @@ class _Compiled:
     def references(self) -> References:
         return self.analysis.references
 
-    def resolve(self, scope: Mapping[str, Any], node: str) -> Json:
+    def resolve(self, scope: Callable[[str], Any], node: str) -> Json:
         data = {}
         for name, members in self.references.items():
-            if name not in scope:
+            try:
+                value = scope(name)
+            except KeyError:
                 continue
-            value = scope[name]
             if name in NARROWED and isinstance(value, Mapping):
                 wanted = value if members is None else members
                 value = {key: value[key] for key in wanted if key in value}
@@ -211,7 +212,7 @@ class _Compiled:
 class _Text:
     parts: Sequence["str | _Compiled"]
 
-    def resolve(self, scope: Mapping[str, Any], node: str) -> str:
+    def resolve(self, scope: Callable[[str], Any], node: str) -> str:
         return "".join(part if isinstance(part, str) else _as_text(part.resolve(scope, node)) for part in self.parts)
 
 
@@ -219,7 +220,7 @@ class _Text:
 class _Object:
     members: Mapping[str, "_Part"]
 
-    def resolve(self, scope: Mapping[str, Any], node: str) -> dict[str, Json]:
+    def resolve(self, scope: Callable[[str], Any], node: str) -> dict[str, Json]:
         return {key: part.resolve(scope, node) for key, part in self.members.items()}
 
 
@@ -227,7 +228,7 @@ class _Object:
 class _Array:
     members: Sequence["_Part"]
 
-    def resolve(self, scope: Mapping[str, Any], node: str) -> list[Json]:
+    def resolve(self, scope: Callable[[str], Any], node: str) -> list[Json]:
         return [part.resolve(scope, node) for part in self.members]
 
 

@@ -68,10 +68,10 @@ class KindSpec:
     control: bool = False
     """It directs the run, and does so in a dry run too."""
     description: str = ""
-    _constant_traits: Traits | None = attrs.field(init=False)
+    constant_traits: Traits | None = attrs.field(init=False)
     """None: they depend on the config."""
 
-    @_constant_traits.default
+    @constant_traits.default
     def _find_constant_traits(self) -> Traits | None:
         varies = any(callable(trait) for trait in (self.effects, self.interruptible, self.at_most_once))
         return None if varies else self._traits(None)
@@ -85,7 +85,7 @@ class KindSpec:
 
     def traits(self, config: Any) -> Traits:
         """How a node with this resolved config may be treated."""
-        return self._constant_traits or self._traits(config)
+        return self.constant_traits or self._traits(config)
 
     def check(self, config: Mapping[str, Json], driver: str) -> Sequence[Problem]:
         """What is wrong with a config: (code, path within it, message, severity); all of it at once."""
@@ -100,16 +100,10 @@ class KindSpec:
             marked = mark_expressions(node.config, self.config)
             template = expressions.compile_value(marked)
             if template is None:
-                return Prepared(self, node.id, None, self._structure(node.config, node.id), None)
+                return Prepared(self, node.id, None, _structure(node.config, self.config, node.id), None)
         except NodeError as exc:
             return Prepared(self, node.id, None, None, exc)
         return Prepared(self, node.id, template, None, None)
-
-    def _structure(self, config: Mapping[str, Json], node_id: str) -> Any:
-        try:
-            return structure(config, self.config)
-        except ValueError as exc:
-            raise NodeError(f"node {node_id}: {exc}", code="bad_config") from exc
 
     def _traits(self, config: Any) -> Traits:
         at_most_once = self.at_most_once(config) if callable(self.at_most_once) else self.at_most_once
@@ -136,6 +130,17 @@ class Prepared:
         """What the expressions name; empty without any."""
         return {} if self._template is None else self._template.references
 
+    @property
+    def effects(self) -> bool:
+        """Whether it acts on the outside world, as far as that can be told before its expressions are resolved."""
+        if self._template is not None or self._fault is not None:
+            return self.spec.constant_traits is None or self.spec.constant_traits.effects
+        return self.spec.traits(self._constant).effects
+
+    def interruptible(self, config: Any) -> bool:
+        """Whether a pause may cut it, with this resolved config."""
+        return self.spec.traits(config).interruptible
+
     def resolve(self, scope: Scope) -> Any:
         """The config object that the node gets. The scope is not touched if there is no expression.
 
@@ -144,7 +149,7 @@ class Prepared:
             NodeError: code `bad_config`: what came out does not fit the config class.
         """
         if self._template is not None:
-            return self.spec._structure(self._template.resolve(scope, node=self.node_id), self.node_id)  # noqa: SLF001
+            return _structure(self._template.resolve(scope, node=self.node_id), self.spec.config, self.node_id)
         if self._fault is not None:
             # A new one each time: a raised exception collects the traceback of its node.
             raise type(self._fault)(str(self._fault), code=self._fault.code)
@@ -261,9 +266,16 @@ class Registry:
         return {name: _describe(spec) for name, spec in sorted(self._kinds.items())}
 
 
+def _structure(config: Mapping[str, Json], cls: type, node_id: str) -> Any:
+    try:
+        return structure(config, cls)
+    except ValueError as exc:
+        raise NodeError(f"node {node_id}: {exc}", code="bad_config") from exc
+
+
 def _describe(spec: KindSpec) -> Json:
     varies = "depends on the config"
-    traits = spec._constant_traits  # noqa: SLF001
+    traits = spec.constant_traits
     return {
         "description": spec.description,
         "ports": varies if callable(spec.control_ports) else spec.control_ports,
