@@ -22,7 +22,7 @@ import cattrs
 from actors.errors import SettingsError
 from actors.settings import LogLevel, Seconds, Settings, Size
 
-__all__ = ["CONFIG_FILE", "PREFIX", "load_settings", "spell"]
+__all__ = ["CONFIG_FILE", "PREFIX", "load_settings", "parse_seconds", "spell"]
 
 CONFIG_FILE: Final = "callboard.toml"
 PREFIX: Final = "CALLBOARD_"
@@ -100,6 +100,17 @@ def load_settings(
     raise SettingsError("\n".join(problems))
 
 
+def parse_seconds(raw: object) -> float:
+    """A duration as text or a number.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if isinstance(raw, str) and raw == "inf":
+        return math.inf
+    return _measured(raw, units=_SECONDS, example="10s, 250ms or 2m")
+
+
 def spell(field: "attrs.Attribute[Any]") -> str:
     """A setting's default as a person would write it: `10s`, `16MiB`; "" where there is none."""
     value = field.default
@@ -112,7 +123,7 @@ def spell(field: "attrs.Attribute[Any]") -> str:
         return f"{value // _BYTES[unit]}{unit}"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    return str(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _from_file(named: str | os.PathLike[str] | None, problems: list[str]) -> Iterator[tuple[str, _Given]]:
@@ -173,7 +184,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(str, lambda raw, _: _to_text(raw))
     converter.register_structure_hook(int, lambda raw, _: _to_int(raw))
     converter.register_structure_hook(float, lambda raw, _: _to_float(raw))
-    converter.register_structure_hook_func(lambda type_: type_ is Seconds, lambda raw, _: _to_seconds(raw))
+    converter.register_structure_hook_func(lambda type_: type_ is Seconds, lambda raw, _: parse_seconds(raw))
     converter.register_structure_hook_func(lambda type_: type_ is Size, lambda raw, _: _to_size(raw))
     converter.register_structure_hook_func(lambda type_: type_ == LogLevel, lambda raw, _: _to_level(raw))
     converter.register_structure_hook_func(
@@ -229,12 +240,6 @@ def _to_float(raw: object) -> float:
     if isinstance(raw, str) and re.fullmatch(r"[+-]?\d[\d_]*(\.\d+)?", raw):
         return float(raw)
     raise ValueError(f"must be a number, not {raw!r}")
-
-
-def _to_seconds(raw: object) -> float:
-    if isinstance(raw, str) and raw == "inf":
-        return math.inf
-    return _measured(raw, units=_SECONDS, example="10s, 250ms or 2m")
 
 
 def _to_size(raw: object) -> int:
