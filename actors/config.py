@@ -44,6 +44,7 @@ def option(
     choices: Sequence[str] = (),
     needed: bool = False,
     expression: bool = False,
+    minimum: float | None = None,
 ) -> Any:
     """A field of a config class with more to say than its type.
 
@@ -53,8 +54,9 @@ def option(
         choices: the values known; another one is an error, on the simulated driver a warning.
         needed: may be left out on the simulated driver only.
         expression: a string in it is an expression even without braces.
+        minimum: the least number allowed.
     """
-    metadata = {"choices": tuple(choices), "needed": needed, "expression": expression}
+    metadata = {"choices": tuple(choices), "needed": needed, "expression": expression, "minimum": minimum}
     if factory is not None:
         return attrs.field(factory=factory, metadata=metadata)
     return attrs.field(default=default, metadata=metadata)
@@ -143,6 +145,8 @@ def json_schema(cls: type) -> dict[str, Json]:
         schema = _type_schema(hint)
         if field.metadata.get("choices"):
             schema["examples"] = list(field.metadata["choices"])
+        if field.metadata.get("minimum") is not None:
+            schema["minimum"] = field.metadata["minimum"]
         if field.name in documents:
             schema["description"] = documents[field.name]
         if field.default is attrs.NOTHING:
@@ -194,10 +198,25 @@ def _literal(value: Any, cls: Any) -> Any:
     return value
 
 
-def _optional(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    (inner,) = (arg for arg in get_args(cls) if arg is not NoneType)
-    hook = converter.get_structure_hook(inner)
-    return lambda value, _: None if value is None else hook(value, inner)
+def _union(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    """A value of one of the types stays what it is; another becomes the first of them that takes it."""
+    members = [arg for arg in get_args(cls) if arg is not NoneType]
+    hooks = [(member, converter.get_structure_hook(member)) for member in members]
+
+    def structure_union(value: Any, _: Any) -> Any:
+        if value is None and len(members) < len(get_args(cls)):
+            return None
+        if type(value) in members or (type(value) is int and float in members):
+            return value
+        for member, hook in hooks[:-1]:
+            try:
+                return hook(value, member)
+            except Exception:  # noqa: BLE001, S112  # the next one may take it; the last one says why it does not
+                continue
+        member, hook = hooks[-1]
+        return hook(value, member)
+
+    return structure_union
 
 
 def _only(accepted: tuple[type, ...], what: str, factory: Callable[..., Any]) -> Callable[..., Any]:
@@ -217,16 +236,26 @@ def _only(accepted: tuple[type, ...], what: str, factory: Callable[..., Any]) ->
 
 
 def _class(cls: type, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    names = {field.name: override(rename=wire_name(field.name)) for field in attrs.fields(cls)}
-    return make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=True, **names)  # type: ignore[arg-type]
+    overrides = {}
+    for field, hint in _fields(cls):
+        least = field.metadata.get("minimum")
+        hook = None if least is None else _at_least(least, converter.get_structure_hook(hint))
+        overrides[field.name] = override(rename=wire_name(field.name), struct_hook=hook)
+    return make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=True, **overrides)  # type: ignore[arg-type]
+
+
+def _at_least(minimum: float, hook: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def check_number(value: Any, wanted: Any) -> Any:
+        number = hook(value, wanted)
+        if number is not None and number < minimum:
+            raise ValueError(f"expected {minimum:g} or more, not {_shown(value)}")
+        return number
+
+    return check_number
 
 
 def _origin(hint: Any) -> Any:
     return get_origin(hint)
-
-
-def _is_optional(cls: Any) -> bool:
-    return _origin(cls) in (Union, UnionType) and NoneType in get_args(cls) and len(get_args(cls)) == 2  # noqa: PLR2004
 
 
 def _converter() -> cattrs.Converter:
@@ -243,7 +272,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook_factory(lambda cls: _origin(cls) in (dict, Mapping), objects)
     converter.register_structure_hook_factory(attrs.has, _only((Mapping,), "an object", _class))
     converter.register_structure_hook_func(lambda cls: _origin(cls) is Literal, _literal)
-    converter.register_structure_hook_factory(_is_optional, _optional)
+    converter.register_structure_hook_factory(lambda cls: _origin(cls) in (Union, UnionType), _union)
     return converter
 
 

@@ -1,0 +1,22 @@
+"""The built-in kinds of node, collected: `Registry.builtin()` loads what this namespace holds."""
+
+from actors.nodes.data import condition, log_line, set_variables, switch
+from actors.nodes.flow import break_loop, continue_loop, end, fail, loop, wait
+from actors.nodes.page import click, screenshot, start, type_text
+
+__all__ = [
+    "break_loop",
+    "click",
+    "condition",
+    "continue_loop",
+    "end",
+    "fail",
+    "log_line",
+    "loop",
+    "screenshot",
+    "set_variables",
+    "start",
+    "switch",
+    "type_text",
+    "wait",
+]

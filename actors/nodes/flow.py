@@ -1,0 +1,121 @@
+"""Kinds that direct the run or its clock: `wait`, `loop`, `break`, `continue`, `end`, `fail`."""
+
+import datetime as dt
+import math
+from typing import Final, Literal
+
+import attrs
+
+from actors.config import option
+from actors.context import Fired, NodeContext
+from actors.errors import NodeError
+from actors.registry import node
+from protocol.messages import Json
+
+__all__ = ["FailConfig", "LoopConfig", "WaitConfig", "break_loop", "continue_loop", "end", "fail", "loop", "wait"]
+
+PROGRESS_FROM_S: Final = 2.0
+"""A shorter wait says nothing while it lasts."""
+
+PROGRESS_EVERY_S: Final = 0.5
+"""At most twice a second."""
+
+PROGRESS_STEPS: Final = 100
+"""At most once for each per cent: the remainder of every step is kept by the run."""
+
+
+@attrs.frozen(kw_only=True)
+class WaitConfig:
+    """Settings of `wait`."""
+
+    duration: float = option(1000.0, minimum=0)
+    """Milliseconds."""
+    until: str | float | None = None
+    """Wait until this time instead: ISO 8601 with a time zone, or milliseconds since the epoch."""
+
+
+@node("wait", config=WaitConfig, effects=False)
+async def wait(ctx: NodeContext[WaitConfig]) -> Json:
+    """Waits; a pause stops its clock, and what it has waited is not waited again."""
+    if ctx.config.until is not None:
+        await ctx.sleep_until(_epoch(ctx.config.until))
+        return ctx.inputs.get("in")
+    duration = ctx.config.duration / 1000
+    steps = 1
+    if duration >= PROGRESS_FROM_S:
+        steps = min(PROGRESS_STEPS, math.ceil(duration / PROGRESS_EVERY_S))
+    for step in range(1, steps + 1):
+        # A step that was waited in full before a pause takes no time when the node runs again.
+        await ctx.sleep(duration / steps)
+        if step < steps:
+            ctx.progress(100 * step / steps, f"{duration * (1 - step / steps):.1f} s left")
+    return ctx.inputs.get("in")  # noqa: ASYNC910  there is one step at least
+
+
+@attrs.frozen(kw_only=True)
+class LoopConfig:
+    """Settings of `loop`."""
+
+    type: Literal["count", "forEach", "while"] = "count"
+    """How the turns are counted."""
+    count: int = option(1, minimum=0)
+    """count: how many turns."""
+    items: tuple[Json, ...] = ()
+    """forEach: one turn for each; `item` in expressions."""
+    condition: bool | None = option(None, expression=True)
+    """while: an expression, evaluated before each turn; absent: the run's random source decides."""
+    max_iterations: int = option(10_000, minimum=1)
+    """More turns than these are an error."""
+
+
+@node("loop", config=LoopConfig, ports=("body", "done"), effects=False, wait_time=1.0, control=True)
+async def loop(ctx: NodeContext[LoopConfig]) -> Json:
+    """Runs its body several times, then goes on with the list of the results."""
+    # The run turns the loop itself: a turn is state, and no task waits while the body runs.
+    raise NotImplementedError("a loop has no work of its own")
+
+
+@node("break", effects=False, control=True)
+async def break_loop(ctx: NodeContext[object]) -> Json:
+    """Ends the loop it is in; this turn gives no value."""
+    # The run does it when this node has ended.
+    return None  # noqa: ASYNC910  nothing to wait for
+
+
+@node("continue", effects=False, control=True)
+async def continue_loop(ctx: NodeContext[object]) -> Json:
+    """Ends this turn of the loop it is in; its input is the turn's value."""
+    return ctx.inputs.get("in")  # noqa: ASYNC910  nothing to wait for
+
+
+@node("end", ports=(), effects=False, control=True)
+async def end(ctx: NodeContext[object]) -> Fired:
+    """Ends its branch; its input is its result."""
+    return Fired({}, result=ctx.inputs.get("in"))  # noqa: ASYNC910  nothing to wait for
+
+
+@attrs.frozen(kw_only=True)
+class FailConfig:
+    """Settings of `fail`."""
+
+    message: str = "The workflow failed on purpose."
+    """What the error says."""
+
+
+@node("fail", config=FailConfig, effects=False)
+async def fail(ctx: NodeContext[FailConfig]) -> Json:
+    """Fails with a message of your own."""
+    raise NodeError(ctx.config.message, code="failed_by_node")
+
+
+def _epoch(until: str | float) -> float:
+    """Seconds since the epoch."""
+    if isinstance(until, int | float):
+        return until / 1000
+    try:
+        when = dt.datetime.fromisoformat(until)
+    except ValueError as exc:
+        raise NodeError(f"until: {until!r} is no time as in ISO 8601", code="bad_config") from exc
+    if when.tzinfo is None:
+        raise NodeError(f"until: {until!r} needs a time zone, such as Z or +02:00", code="bad_config")
+    return when.timestamp()
