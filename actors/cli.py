@@ -1,0 +1,341 @@
+"""The command line: `callboard serve`, `run`, `validate` and `kinds`.
+
+Theory of operation: a command reads its arguments into `Settings` and a graph, and hands over to `actors.foreground`;
+nothing here lives longer than that. What takes long to import is imported by the command that needs it: `--help` and
+the completion of a shell are not to wait for a server, nor a server for the drawing of tables.
+
+Exit statuses: 0 well; 1 the run failed, the graph has errors, the port is taken; 2 nothing was started: usage,
+settings, an unreadable file, a graph that cannot start; 130 and 143 ended by SIGINT and SIGTERM; 141 nobody reads
+stdout.
+"""
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, TypeVar
+
+import attrs
+import click
+
+from actors.document import Document, DocumentError, read_document
+from actors.errors import ActorsError, SettingsError
+from actors.settings import LogLevel, Seconds, Settings, Size
+from actors.sources import CONFIG_FILE, load_settings, parse_seconds, spell
+from protocol.errors import BadField
+from protocol.execution import ExecutionConfig, parse_execution_config
+from protocol.graph import Limits, Problem, Validation, validate
+
+if TYPE_CHECKING:
+    from actors.registry import Registry
+
+__all__ = ["main"]
+
+FAILED: Final = 1
+INTERRUPTED: Final = 128 + signal.SIGINT
+NOT_STARTED: Final = 2
+NO_READER: Final = 128 + 13
+"""13 is SIGPIPE, which Python turns into an exception."""
+LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+FOREIGN_LOGS: Final = "trio-websocket"
+"""Logs whole requests at debug, tokens in queries included."""
+
+_METAVARS: Final[Mapping[object, str]] = {
+    str: "TEXT",
+    str | None: "TEXT",
+    tuple[str, ...]: "TEXT",
+    LogLevel: "LEVEL",
+    Seconds: "DURATION",
+    Size: "SIZE",
+}
+"""Type of a setting → what its flag takes; all others take a number."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def main() -> int:
+    """Run the command that the arguments name; returns the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a label must not fail on an ASCII terminal
+    try:
+        return int(cli(standalone_mode=False) or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            click.echo(f"callboard: {line}", err=True)
+        return NOT_STARTED
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends; that must not fail a second time.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NO_READER
+
+
+def _setting_flags(command: F) -> F:
+    """A flag for every setting, in the order of the class; its help is the setting's own text and default."""
+    for field in reversed(attrs.fields(Settings)):
+        command = _setting_flag(field)(command)
+    return command
+
+
+def _setting_flag(field: "attrs.Attribute[Any]") -> Callable[[F], F]:
+    flag = "--" + field.name.replace("_", "-")
+    text = field.metadata["help"].removesuffix(".")
+    if field.type is bool:
+        return click.option(flag, field.name, is_flag=True, default=None, help=text)
+    if isinstance(field.default, tuple):
+        text += "; may be given several times"
+    if default := spell(field):
+        text += f"  [{default}]"
+    return click.option(
+        flag,
+        field.name,
+        multiple=isinstance(field.default, tuple),
+        metavar=_METAVARS.get(field.type, "N"),
+        help=text,
+    )
+
+
+_settings_file = click.option(
+    "--config",
+    metavar="FILE",
+    help=f"Settings as TOML  [CALLBOARD_CONFIG, else {CONFIG_FILE} here if there is one]",
+)
+_dry_run = click.option(
+    "--dry-run", is_flag=True, help="Try the wiring: unknown kinds and wrong configs pass, every node is simulated."
+)
+_as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, and nothing else there.")
+_file = click.argument("file", type=click.File("rb"))
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="callboard", prog_name="callboard", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Run node-graph workflows, and let people watch and steer them live."""
+
+
+@cli.command("serve")
+@_settings_file
+@_setting_flags
+def serve_command(config: str | None, **flags: Any) -> int:
+    r"""Serve HTTP and WebSocket until SIGTERM or Ctrl-C.
+
+    \b
+    Prints `callboard listening on http://HOST:PORT` once it accepts, one line per port.
+    The first signal ends it gracefully, a second one kills.
+    A setting comes from its flag, else from CALLBOARD_<NAME>, else from the file, else it has its default.
+    Durations may be written 10s, 250ms or 2m, sizes 256KiB or 16MiB.
+
+    \b
+    Exit status: 0 ended by a signal; 1 the address can not be listened on; 2 wrong settings.
+    """
+    settings = load_settings(flags, config=config)
+    _log(settings.log_level)
+    from actors.foreground import serve_in_foreground
+
+    return _in_trio(partial(serve_in_foreground, settings))
+
+
+@cli.command("run")
+@_file
+@_as_json
+@_dry_run
+@click.option(
+    "--set", "variables", multiple=True, metavar="NAME=VALUE", help="A variable; VALUE is JSON, or else text."
+)
+@click.option("--input", "inputs", multiple=True, metavar="PORT=VALUE", help="An input of the nodes where it begins.")
+@click.option("--timeout", metavar="DURATION", help="Fail the run after so long, e.g. 90s.")
+@click.option(
+    "--option", "-o", "options", multiple=True, metavar="KEY=VALUE", help="Any other key of the run's config: seed=7."
+)
+@_settings_file
+@_setting_flag(attrs.fields(Settings).artifacts)
+@click.option("--log-level", default="warning", show_default=True, metavar="LEVEL", help="What is logged on stderr.")
+def run_command(
+    *,
+    file: BinaryIO,
+    as_json: bool,
+    dry_run: bool,
+    variables: Sequence[str],
+    inputs: Sequence[str],
+    timeout: str | None,
+    options: Sequence[str],
+    config: str | None,
+    **flags: Any,
+) -> int:
+    r"""Run the graph in FILE (`-`: stdin) here and now, and show how it goes.
+
+    FILE holds `{"nodes": […], "edges": […]}`, perhaps with a `config`, or the message that would start it on a server.
+    On a terminal the nodes are shown as they change; elsewhere each event is a line; with --json each event is the
+    message that a subscriber would get, in the snake dialect.
+
+    Ctrl-C stops the run and shows its ending; a second one stops it by force, a third leaves at once.
+
+    \b
+    Exit status: 0 completed; 1 failed; 2 not started (usage, settings, an invalid graph);
+    130 stopped by Ctrl-C, 143 by SIGTERM.
+    """
+    settings = load_settings(flags, config=config)
+    _log(settings.log_level)
+    document = _document(file)
+    asked = {**document.config, **_pairs(options, param="--option")}
+    for key, param, given in (("variables", "--set", variables), ("inputs", "--input", inputs)):
+        if given:
+            before = asked.get(key)
+            asked[key] = {**(before if isinstance(before, Mapping) else {}), **_pairs(given, param=param)}
+    if timeout is not None:
+        try:
+            asked["timeout"] = parse_seconds(timeout) * 1000
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="--timeout") from None
+    if dry_run:
+        asked["dryRun"] = True
+    from actors.foreground import run_in_foreground
+
+    return _in_trio(
+        partial(
+            run_in_foreground,
+            document.graph,
+            config=asked,
+            settings=settings,
+            as_json=as_json,
+            needs_start=document.needs_start,
+        )
+    )
+
+
+@cli.command("validate")
+@_file
+@_as_json
+@_dry_run
+@_settings_file
+def validate_command(*, file: BinaryIO, as_json: bool, dry_run: bool, config: str | None) -> int:
+    r"""Check the graph in FILE (`-`: stdin) without starting it, and print every problem.
+
+    \b
+    Exit status: 0 it can start, with warnings or without; 1 it has errors; 2 FILE can not be read.
+    """
+    settings = load_settings(config=config)
+    document = _document(file)
+    validation = _validate(document, settings=settings, dry_run=dry_run)
+    problems = (*validation.errors, *validation.warnings)
+    if as_json:
+        from protocol.dialects import DIALECTS
+        from protocol.messages import Validated
+
+        reply = Validated(ok=not validation.errors, errors=validation.errors, warnings=validation.warnings)
+        click.echo(json.dumps(json.loads(DIALECTS["snake"].encode(reply))["payload"], indent=2, ensure_ascii=False))
+    else:
+        from actors.terminal import print_problems
+
+        print_problems(problems, file=sys.stdout)
+        verdict = "can not start" if validation.errors else "can start"
+        click.echo(f"{verdict}: {len(validation.errors)} errors, {len(validation.warnings)} warnings")
+    return FAILED if validation.errors else 0
+
+
+@cli.command("kinds")
+@_as_json
+def kinds_command(*, as_json: bool) -> None:
+    """List the kinds of node that are installed here."""
+    kinds = _registry().describe()
+    if as_json:
+        click.echo(json.dumps(kinds, indent=2, ensure_ascii=False))
+        return
+    from actors.terminal import print_kinds
+
+    rows = []
+    for name, kind in kinds.items():
+        ports = kind["ports"]
+        rows.append((name, ports if isinstance(ports, str) else ", ".join(ports or ()), kind["description"]))
+    print_kinds(rows, file=sys.stdout)
+
+
+def _validate(document: Document, *, settings: Settings, dry_run: bool) -> Validation:
+    """What a start of this document would say, the config of the run included."""
+    try:
+        execution, warnings = parse_execution_config(document.config)
+    except BadField as error:
+        faults = tuple(Problem(code=error.code, message=text, path=path) for path, text in error.faults)
+        execution, warnings = ExecutionConfig(), ()
+    else:
+        faults = ()
+    found = validate(
+        document.graph,
+        _registry().kinds,
+        dry_run=dry_run or execution.dry_run,
+        needs_start=document.needs_start,
+        driver=execution.driver,
+        limits=Limits(max_nodes=settings.max_nodes, max_edges=settings.max_edges, max_depth=settings.max_depth),
+    )
+    return attrs.evolve(found, errors=found.errors + faults, warnings=found.warnings + warnings)
+
+
+def _registry() -> "Registry":
+    from actors.registry import Registry
+
+    registry = Registry.builtin()
+    try:
+        registry.load_entry_points()
+    except ActorsError as error:
+        raise click.ClickException(str(error)) from error
+    return registry
+
+
+def _document(file: BinaryIO) -> Document:
+    try:
+        return read_document(file.read())
+    except (DocumentError, OSError) as error:
+        raise click.BadParameter(f"{getattr(file, 'name', 'stdin')}: {error}", param_hint="FILE") from None
+
+
+def _pairs(given: Sequence[str], *, param: str) -> dict[str, Any]:
+    """NAME=VALUE arguments; a value that is JSON is what it says, any other is text."""
+    pairs: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise click.BadParameter(f"must be NAME=VALUE, not {text!r}", param_hint=param)
+        try:
+            pairs[name] = json.loads(value, parse_constant=_not_json)
+        except ValueError:
+            pairs[name] = value
+    return pairs
+
+
+def _not_json(constant: str) -> NoReturn:
+    raise ValueError(constant)  # Python reads NaN and Infinity; JSON and the run do not.
+
+
+def _log(level: str) -> None:
+    logging.basicConfig(stream=sys.stderr, level=level.upper(), format=LOG_FORMAT)
+    logging.getLogger(FOREIGN_LOGS).setLevel(logging.WARNING)
+
+
+def _in_trio(command: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    """Run an async command; an end that is nobody's bug arrives without a traceback.
+
+    Raises:
+        BrokenPipeError: nobody reads stdout any more.
+        KeyboardInterrupt: a Ctrl-C outside of the time in which the command listens for it.
+    """
+    import trio
+
+    ends: list[BaseException] = []
+    status = NOT_STARTED
+    try:
+        status = trio.run(command)
+    except* (BrokenPipeError, KeyboardInterrupt) as group:
+        ends.append(group)
+    while ends:
+        end = ends.pop()
+        if not isinstance(end, BaseExceptionGroup):
+            raise end
+        ends.extend(end.exceptions)
+    return status

@@ -1,0 +1,231 @@
+"""What the command line starts: a server until a signal ends it, or one run until its ending.
+
+Theory of operation: each opens first what must end last.
+
+`serve_in_foreground`: interrupts, a nursery for the listener, the runtime. The listener's nursery is outside of the
+runtime's block on purpose: to leave that block is the graceful end – the runtime ends the server, then the runs, then
+the journal – and then the nursery is empty. The first signal leaves the block; the second is the system's own and
+kills, and so does a timer after `shutdown_grace`: a thread, because the loop may be what is stuck.
+
+`run_in_foreground`: the spool, interrupts, a nursery for what watches, the runtime. The first signal stops the run, the
+second by force, the third kills. Events are followed in the journal, so a slow reader of stdout delays what is shown
+and nothing else. When nobody reads stdout any more the spool cancels everything, and the runtime's end stops the run.
+"""
+
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Final
+
+import trio
+
+from actors.errors import ActorsError
+from actors.interrupts import open_interrupts
+from actors.runtime import Run, open_runtime
+from actors.screen import JsonScreen, PlainScreen, Screen, refusal
+from actors.server import serve
+from actors.settings import Settings
+from actors.spool import Spool, open_spool
+from protocol.errors import InvalidWorkflow, ProtocolError
+from protocol.messages import Json
+from protocol.states import RunStatus
+
+__all__ = ["run_in_foreground", "serve_in_foreground"]
+
+COMPLETED: Final = 0
+FAILED: Final = 1
+NOT_STARTED: Final = 2
+SIGNALLED: Final = 128
+"""Plus the number of the signal: what a shell shows."""
+
+logger = logging.getLogger(__name__)
+
+
+async def serve_in_foreground(settings: Settings) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit status: 0, or 1 if an address cannot be listened on."""
+    with open_interrupts(1) as arrivals:
+        async with trio.open_nursery() as nursery, open_runtime(settings=settings) as runtime:
+            addresses: Sequence[str] = ()
+            try:
+                addresses = await nursery.start(serve, runtime, settings)
+            except* OSError as group:
+                for line in _why_not(group, settings):
+                    sys.stderr.write(f"callboard: {line}\n")
+            if not addresses:
+                return FAILED
+            _announce(addresses)
+            number = await arrivals.receive()
+            logger.info("%s: ending; a second one kills", number.name)
+            last_resort = threading.Timer(
+                min(settings.shutdown_grace, threading.TIMEOUT_MAX), os._exit, [SIGNALLED + number]
+            )
+            last_resort.daemon = True
+            last_resort.start()
+    last_resort.cancel()
+    logger.info("ended")
+    return COMPLETED
+
+
+async def run_in_foreground(
+    graph: Json, *, config: Mapping[str, Json], settings: Settings, as_json: bool, needs_start: bool
+) -> int:
+    """Run a graph and show it on stdout; returns the exit status.
+
+    Args:
+        graph: as a client would send it.
+        config: the ExecutionConfig, likewise.
+        settings: of the runtime.
+        as_json: the events as JSON lines, and nothing else.
+        needs_start: whether a graph without a `start` node is refused.
+
+    Raises:
+        BrokenPipeError: in a group; nobody reads stdout any more. The run was stopped.
+    """
+    async with open_spool(sys.stdout) as spool:
+        with open_interrupts(2) as arrivals:
+            async with trio.open_nursery() as nursery, open_runtime(settings=settings) as runtime:
+                try:
+                    run = await runtime.start(graph, config=config, needs_start=needs_start)
+                except InvalidWorkflow as error:
+                    if as_json:
+                        spool.put(refusal(error))
+                    else:
+                        from actors.terminal import print_problems  # rich takes a quarter of the time to listen
+
+                        print_problems(error.problems, file=sys.stderr)
+                    return NOT_STARTED
+                except (ProtocolError, ActorsError) as error:
+                    sys.stderr.write(f"callboard: {error}\n")
+                    return NOT_STARTED
+                interrupted = _Interrupted()
+                with _screen(spool, run, nursery, as_json=as_json) as screen:
+                    nursery.start_soon(_steer, arrivals, run, screen, interrupted, name="steer")
+                    async for event in run.events():
+                        screen.show(event)
+                        await spool.room()
+                nursery.cancel_scope.cancel()
+    return interrupted.exit_status(run.status)
+
+
+class _Interrupted:
+    """Which signal stopped the run, if any."""
+
+    number: signal.Signals | None = None
+
+    def exit_status(self, status: RunStatus) -> int:
+        if status is RunStatus.COMPLETED:
+            return COMPLETED
+        if status is RunStatus.STOPPED and self.number is not None:
+            return SIGNALLED + self.number
+        return FAILED
+
+
+async def _steer(
+    arrivals: trio.MemoryReceiveChannel[signal.Signals], run: Run, screen: Screen, interrupted: _Interrupted
+) -> None:
+    """Turn signals into stops, until cancelled. A stop is not awaited here: the next signal must find this task."""
+    async with trio.open_nursery() as nursery:
+        async for number in arrivals:
+            force = interrupted.number is not None
+            interrupted.number = number
+            screen.say(
+                "stopping by force; once more to leave at once" if force else "stopping; once more to stop by force"
+            )
+            if force:
+                screen.rest()
+            nursery.start_soon(partial(_stop, run, force=force), name="stop")
+
+
+async def _stop(run: Run, *, force: bool) -> None:
+    try:
+        await run.stop(force=force)
+    except ActorsError as error:
+        # It ended before it could answer; its ending is shown all the same.
+        logger.debug("stop: %s", error)
+
+
+@contextmanager
+def _screen(spool: Spool, run: Run, nursery: trio.Nursery, *, as_json: bool) -> Iterator[Screen]:
+    """How the run is shown: as JSON, moving on a terminal, else as lines."""
+    if as_json:
+        yield JsonScreen(spool)
+    elif not spool.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        yield PlainScreen(spool, run.workflow)
+    else:
+        from actors.terminal import LiveScreen
+
+        screen = LiveScreen(spool, run.workflow, progress=lambda: run.view.progress(at=time.time(), n=0))
+        nursery.start_soon(screen.refresh_forever, name="screen")
+        with _logging_to(screen):
+            try:
+                yield screen
+            finally:
+                screen.rest()
+
+
+class _ScreenHandler(logging.Handler):
+    """Log records as words of the screen: written to stderr they would tear the picture."""
+
+    def __init__(self, screen: Screen, formatter: logging.Formatter | None) -> None:
+        super().__init__()
+        self.setFormatter(formatter)
+        self._screen = screen
+        self._token = trio.lowlevel.current_trio_token()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # Always by way of the loop: a record may come from any thread.
+        self._token.run_sync_soon(self._screen.say, self.format(record))
+
+
+@contextmanager
+def _logging_to(screen: Screen) -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:]
+    root.handlers[:] = [_ScreenHandler(screen, before[0].formatter if before else None)]
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+
+
+def _announce(addresses: Sequence[str]) -> None:
+    """Say on stdout where the server listens: one line per port, so not the ::1 twin of an address."""
+    ports = set()
+    for address in addresses:
+        port = address.rpartition(":")[2]
+        if port not in ports:
+            ports.add(port)
+            sys.stdout.write(f"callboard listening on {address}\n")
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        logger.warning("nobody reads stdout; serving all the same")
+
+
+def _why_not(group: BaseExceptionGroup[OSError], settings: Settings) -> Iterator[str]:
+    """Why the server cannot listen, for a person, and what to do."""
+    ports = ", ".join(map(str, settings.port))
+    for error in _leaves(group):
+        where = f"can not listen on {settings.host}, port {ports}: {error.strerror or error}"
+        match error.errno:
+            case errno.EADDRINUSE:
+                yield f"{where}. Choose another with --port (0: any free one), or end what listens there"
+            case errno.EACCES:
+                yield f"{where}. Ports below 1024 are for root; choose another with --port"
+            case _:
+                yield where
+
+
+def _leaves(group: BaseExceptionGroup[OSError]) -> Iterator[OSError]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
