@@ -256,6 +256,19 @@ class OwnedStream(trio.abc.HalfCloseableStream):
                 await self.drain()
         await trio.lowlevel.checkpoint()
 
+    async def wait_room(self) -> None:
+        """Wait until no more waits than `push` would let; at once if so. Only beside a writer.
+
+        Raises:
+            trio.BrokenResourceError, trio.ClosedResourceError: the stream is dead.
+        """
+        self._check()
+        if self._queued <= self._outbox:
+            await trio.lowlevel.checkpoint()
+        while self._queued > self._outbox:
+            await self._moved.park()
+            self._check()
+
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """At least one byte, or b"" at the peer's end.
 

@@ -166,6 +166,21 @@ async def test_send_all_waits_for_the_writer_to_get_that_far():
     assert stream.queued == 6
 
 
+async def test_wait_room_waits_for_what_was_posted_past_the_bound():
+    """Whoever posts without a bound can bound itself."""
+    kernel = Kernel(room=0)
+    stream = OwnedStream(kernel, outbox=4)
+    stream.post(b"ab")
+    await stream.wait_room()
+    stream.post(b"cdefgh")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve_drain, stream)
+        kernel.make_room(4)
+        await stream.wait_room()
+        assert stream.queued == 4
+        nursery.cancel_scope.cancel()
+
+
 async def test_send_all_drains_by_itself_without_a_writer():
     """In a handshake nobody else does."""
     kernel = Kernel(room=0)

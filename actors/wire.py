@@ -1,0 +1,84 @@
+"""What trio-websocket is given for a stream: our OwnedStream, with the head of the request put back in front.
+
+Theory of operation: trio-websocket does the handshake, pings, pongs, the peer's close, and all inbound messages. It
+also closes its stream whenever it thinks that all is said, sometimes without having said why (a frame that breaks the
+protocol), and it leaves it open when it has closed a connection itself (a message that is too large). So closing is not
+its business here: `aclose` only ends what it hears, and the connection that owns the stream says the last words, if
+`said_close` tells that nobody did, and closes. Everything sent through it is a whole frame, handed over in one step.
+"""
+
+from typing import Final
+
+import trio
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import CloseConnection
+from wsproto.frame_protocol import Opcode
+
+from actors.stream import OwnedStream
+
+__all__ = ["Wire", "close_frame"]
+
+FIN: Final = 0x80
+"""RFC 6455, 5.2: the first byte of a frame that is a message of its own, beside the opcode."""
+
+SWITCHING: Final = b"HTTP/1.1 101 "
+
+REASON_BYTES: Final = 123
+"""RFC 6455, 5.5: what a control frame holds, less the code."""
+
+
+class Wire(trio.abc.Stream):
+    """A view of a stream that it does not own.
+
+    Args:
+        stream: where everything goes.
+        replay: bytes that were received already, and are received first.
+    """
+
+    def __init__(self, stream: OwnedStream, replay: bytes) -> None:
+        self._stream = stream
+        self._replay = replay
+        self._ended = False
+        self.open = False
+        """Whether frames are spoken; before, it is HTTP."""
+        self.said_close = False
+        """Whether a close frame was sent. Nothing may follow it."""
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Hand over a whole frame (or the answer to the handshake), then wait until it was accepted."""
+        if not self.open:
+            self.open = bytes(data).startswith(SWITCHING)
+        elif data[0] == FIN | Opcode.CLOSE:
+            self.said_close = True
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until nothing waits."""
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """What was received already, then what comes; b"" at the end of either side."""
+        if self._replay:
+            await trio.lowlevel.checkpoint()
+            data, self._replay = self._replay, b""
+            return data
+        if self._ended:
+            await trio.lowlevel.checkpoint()
+            return b""
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        """Hear nothing more. The stream stays open."""
+        self._ended = True
+        await trio.lowlevel.checkpoint()
+
+
+def close_frame(code: int, reason: str) -> bytes:
+    """One complete close frame.
+
+    Args:
+        code: of RFC 6455, 7.4, or 4000–4999.
+        reason: for a person; cut to what a frame holds.
+    """
+    reason = reason.encode()[:REASON_BYTES].decode(errors="ignore")
+    return Connection(ConnectionType.SERVER).send(CloseConnection(code=code, reason=reason))
