@@ -120,12 +120,12 @@ class Draft:
             return False
         self.list_key = "connections" if graph.get("connections") else "edges"
         for index, entry in enumerate(graph.get("nodes") or ()):
-            self._read_node(f"nodes[{index}]", index, entry)
+            self._read_node(index, entry)
         entries = graph.get(self.list_key) or ()
         said = (_name(entry.get("id")) for entry in entries if isinstance(entry, dict))
         self._said_edge_ids = frozenset(id_ for id_ in said if id_ is not None)
         for index, entry in enumerate(entries):
-            self._read_edge(f"{self.list_key}[{index}]", index, entry)
+            self._read_edge(index, entry)
         return True
 
     def _fits(self, graph: Any, limits: Limits) -> bool:
@@ -153,7 +153,8 @@ class Draft:
                     self.report("too_large", path, f"is nested more than {limits.max_depth} deep")
         return not self.errors
 
-    def _read_node(self, where: str, index: int, entry: Any) -> None:
+    def _read_node(self, index: int, entry: Any) -> None:
+        where = f"nodes[{index}]"
         if not isinstance(entry, dict):
             self.report("bad_field", where, "must be an object")
             return
@@ -249,21 +250,21 @@ class Draft:
     ) -> tuple[NodeSettings, bool]:
         """The common settings in a config, and whether the node can be asked for its ports."""
         settings, faults = read_settings(config)
-        problems: list[tuple[str, str, str, Severity]] = [("bad_config", *fault) for fault in faults]
         kind = self.kinds.get(name)
-        if kind is not None:
-            found = kind.check(config, self.driver)
-            if problems:
-                # A key that is the kind's own as well is told once.
-                told = {place for _, place, _, _ in problems}
-                found = [problem for problem in found if problem[1] not in told]
-            problems += found
+        found = () if kind is None else kind.check(config, self.driver)
+        if not faults and not found:
+            return settings, kind is not None
+        problems: list[tuple[str, str, str, Severity]] = [("bad_config", *fault) for fault in faults]
+        # A key that is the kind's own as well is told once.
+        told = {place for place, _, _ in faults}
+        problems += [problem for problem in found if problem[1] not in told]
         for code, place, message, severity in problems:
             joint = "." if place and place[0] != "[" else ""
             self.report(code, f"{path}{joint}{place}", message, node=id_, severity=severity)
         return settings, kind is not None and all(severity != "error" for _, _, _, severity in problems)
 
-    def _read_edge(self, where: str, index: int, entry: Any) -> None:
+    def _read_edge(self, index: int, entry: Any) -> None:
+        where = f"{self.list_key}[{index}]"
         if not isinstance(entry, dict):
             self.broken = True
             self.report("bad_field", where, "must be an object")
@@ -273,9 +274,9 @@ class Draft:
             keys = next((other for other in _SPELLINGS.values() if other.source in entry), keys)
         id_ = self._edge_id(where, index, entry)
         source, target = _name(entry.get(keys.source)), _name(entry.get(keys.target))
-        for key, name in ((keys.source, source), (keys.target, target)):
-            if name is None:
-                self.broken = True
+        if source is None or target is None:
+            self.broken = True
+            for key in [keys.source] * (source is None) + [keys.target] * (target is None):
                 self.report("bad_field", f"{where}.{key}", "must be the id of a node", edge=id_)
         handle = self._handle(where, entry, keys.source_port, id_)
         target_port = self._handle(where, entry, keys.target_port, id_)
@@ -290,7 +291,7 @@ class Draft:
             self.report("dangling_edge", f"{where}.{keys.target}", message, edge=id_, severity="warning")
         if node is None:
             return
-        port = self._port_of(f"{where}.{keys.source_port}", node, handle, id_)
+        port = self._port_of(node, handle, where, keys.source_port, id_)
         if port is None:
             self.broken = True
         elif target in self.nodes:
@@ -323,12 +324,14 @@ class Draft:
 
     def _handle(self, where: str, entry: Mapping[str, Any], key: str, edge: str) -> str | None:
         given = entry.get(key)
+        if given is None:
+            return None
         handle = _name(given)
-        if handle is None and given is not None and given != "":
+        if handle is None and given != "":
             self.report("bad_field", f"{where}.{key}", "must be a string", edge=edge)
         return handle
 
-    def _port_of(self, path: str, node: Node, handle: str | None, edge: str) -> str | None:
+    def _port_of(self, node: Node, handle: str | None, where: str, key: str, edge: str) -> str | None:
         """The port that an edge leaves by, or None: its node has no such port."""
         ports: Iterable[str] | None = None
         if node.kind == LOOP:
@@ -338,6 +341,7 @@ class Draft:
         port = OUT if handle is None else handle
         if ports is None or port == ERROR or port in ports:
             return _LOOP_PORTS[port] if node.kind == LOOP else port
+        path = f"{where}.{key}"
         known = [known for known in ports if known != OUT]
         listed = ", ".join(map(quote, known[:_MAX_SUGGESTIONS])) or "none but `error`"
         if handle is None:
@@ -350,7 +354,7 @@ class Draft:
         return None
 
     def _is_annotated(self, id_: str) -> bool:
-        return id_ in self._annotations and id_ not in self.nodes
+        return bool(self._annotations) and id_ in self._annotations and id_ not in self.nodes
 
     def _near(self, name: str, known: Iterable[str]) -> str:
         """`; did you mean …?`, if a known name is near."""

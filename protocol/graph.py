@@ -86,6 +86,8 @@ def _judge(draft: Draft, *, needs_start: bool) -> Workflow | None:
     regions = find_regions(len(nodes), arcs, loops=loops, starts=starts)
     _report_faults(draft, nodes, regions)
     _report_warnings(draft, nodes, regions)
+    if nodes and not regions.starts and not draft.errors:
+        draft.report("cycle", "nodes", "every node waits for another one: there is none to begin with")
     return None if draft.errors else _build(draft, nodes, regions)
 
 
@@ -135,17 +137,17 @@ def _build(draft: Draft, nodes: Sequence[Node], regions: Regions) -> Workflow:
     """The workflow of a graph without errors."""
     reached = {node.id for node, reached in zip(nodes, regions.reached, strict=True) if reached}
     edges: list[Edge] = []
-    incoming: dict[str, list[Edge]] = {id_: [] for id_ in draft.nodes}
-    outgoing: dict[str, list[Edge]] = {id_: [] for id_ in draft.nodes}
+    incoming: dict[str, list[Edge]] = {}
+    outgoing: dict[str, list[Edge]] = {}
     for number, edge in enumerate(draft.edges):
         if draft.nodes[edge.target].kind == START:
             continue
         is_back = number in regions.back
         kept = attrs.evolve(edge, back=True) if is_back else edge
         edges.append(kept)
-        outgoing[edge.source].append(kept)
+        outgoing.setdefault(edge.source, []).append(kept)
         if edge.source in reached and not is_back:
-            incoming[edge.target].append(kept)
+            incoming.setdefault(edge.target, []).append(kept)
     loops: dict[str, str] = {}
     bodies: dict[str, list[str]] = {node.id: [] for node in nodes if node.kind == LOOP and node.id in reached}
     for node, loop in zip(nodes, regions.loop_of, strict=True):
@@ -155,8 +157,8 @@ def _build(draft: Draft, nodes: Sequence[Node], regions: Regions) -> Workflow:
     return Workflow(
         nodes=draft.nodes,
         edges=edges,
-        incoming=incoming,
-        outgoing=outgoing,
+        incoming={id_: incoming.get(id_, ()) for id_ in draft.nodes},
+        outgoing={id_: outgoing.get(id_, ()) for id_ in draft.nodes},
         loops=loops,
         bodies=bodies,
         starts=[nodes[number].id for number in regions.starts],

@@ -123,12 +123,16 @@ class _Walk:
         if not unseen:
             return begins
         # What is left is led to from cycles alone. A cycle that a loop breaks begins at that loop.
-        parts = _components(unseen, {node: [self.arcs[n][1] for n in self.leaving[node]] for node in unseen})
+        after = {
+            node: [target for number in self.leaving[node] if region[target := self.arcs[number][1]] == _UNSEEN]
+            for node in unseen
+        }
+        parts = _components(unseen, after)
         part_of = {node: number for number, part in enumerate(parts) for node in part}
         sources: dict[int, list[int]] = {}
         led_to: set[int] = set()
         for source, target, _ in self.arcs:
-            if source in part_of:
+            if source in part_of and target in part_of:
                 sources.setdefault(target, []).append(source)
                 if part_of[source] != part_of[target]:
                     led_to.add(part_of[target])
