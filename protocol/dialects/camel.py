@@ -2,7 +2,6 @@
 
 from typing import Final
 
-from protocol.dialects.contract import Dialect
 from protocol.dialects.nested import nested
 from protocol.dialects.tables import TableDialect
 from protocol.dialects.units import MILLISECONDS
@@ -15,6 +14,4 @@ def _camel(field: str) -> str:
     return head + "".join(word.capitalize() for word in tail)
 
 
-CAMEL: Final[Dialect] = TableDialect(
-    nested("camel", key=_camel, result="data", time=MILLISECONDS, duration=MILLISECONDS)
-)
+CAMEL: Final = TableDialect(nested("camel", key=_camel, result="data", time=MILLISECONDS, duration=MILLISECONDS))

@@ -8,10 +8,10 @@ form. What is read back from those is the plainer class; spelled again, it is th
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from protocol.dialects.contract import Dialect
-from protocol.dialects.shapes import GRAPH, CommandShape, Extra, Shape, Spelling
+from protocol.dialects.shapes import CommandShape, Extra, Shape, Spelling
 from protocol.dialects.tables import TableDialect
 from protocol.dialects.units import ISO, SECONDS, words
+from protocol.dialects.values import GRAPH
 from protocol.messages import (
     Control,
     ControlReply,
@@ -214,7 +214,7 @@ class _Flat:
         return message | fields
 
 
-FLAT: Final[Dialect] = TableDialect(
+FLAT: Final = TableDialect(
     Spelling(
         name="flat",
         key=str,

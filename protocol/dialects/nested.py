@@ -8,8 +8,9 @@ from typing import Final, Literal
 
 import attrs
 
-from protocol.dialects.shapes import GRAPH, ByField, CommandShape, Extra, Shape, Spelling
+from protocol.dialects.shapes import ByField, CommandShape, Extra, Shape, Spelling
 from protocol.dialects.units import Unit, words
+from protocol.dialects.values import GRAPH
 from protocol.errors import BadField
 from protocol.graph import Problem
 from protocol.messages import (
@@ -100,7 +101,12 @@ _SHAPES: Final = (
         },
         restore=lambda keys: {"problems": [*keys.get("errors", ()), *keys.get("warnings", ())]},
     ),
-    Shape(cls=ControlReply, type=ByField(field="action", types=_CONTROLS), omit=frozenset({"action"})),
+    Shape(
+        cls=ControlReply,
+        type=ByField(field="action", types=_CONTROLS),
+        omit=frozenset({"action"}),
+        restore=lambda keys: {"action": keys["type"].removeprefix("workflow.")},
+    ),
     Shape(cls=InputReply, type="node.input"),
     Shape(cls=Subscribed, type="workflow.subscribe", optional=frozenset({"subscriptions"})),
     Shape(cls=Unsubscribed, type="workflow.unsubscribe", optional=frozenset({"subscriptions"})),

@@ -13,7 +13,6 @@ import attrs
 from protocol.dialects.units import Unit
 from protocol.messages import (
     Command,
-    Event,
     HeartbeatReply,
     Json,
     Logged,
@@ -22,39 +21,19 @@ from protocol.messages import (
     Progress,
     RunChanged,
     RunEnded,
-    RunList,
     RunStarted,
     SystemStatus,
-    Waiting,
 )
 
 __all__ = [
-    "ALWAYS",
-    "GRAPH",
     "GROUPS",
-    "NEVER",
-    "OPTIONAL",
     "ByField",
     "CommandShape",
     "Envelope",
     "Extra",
     "Shape",
     "Spelling",
-    "header",
 ]
-
-ALWAYS: Final[Mapping[type, frozenset[str]]] = {
-    NodeChanged: frozenset({"result"}),
-    RunList: frozenset({"next_cursor"}),
-    Waiting: frozenset({"schema"}),
-}
-"""Fields that are there even when they are None; others are left out then."""
-
-OPTIONAL: Final = frozenset({"iteration"})
-"""Fields that are left out when they have their default, though that is not None."""
-
-NEVER: Final[Mapping[type, frozenset[str]]] = {NodeChanged: frozenset({"values"})}
-"""Fields that are not for the wire."""
 
 GROUPS: Final[Mapping[type, str]] = {
     NodeChanged: "node_status",
@@ -68,9 +47,6 @@ GROUPS: Final[Mapping[type, str]] = {
     HeartbeatReply: "system",
 }
 """Class of messages → the group that a subscription may name."""
-
-GRAPH: Final = ("nodes", "edges", "connections")
-"""The keys of a graph."""
 
 
 @attrs.frozen(kw_only=True)
@@ -190,14 +166,3 @@ class Spelling:
     commands: Sequence[CommandShape]
     matches_types: bool
     """Whether a subscription may name types of messages besides groups."""
-
-
-def header(cls: type) -> frozenset[str]:
-    """The fields of a class that its envelope carries, and its payload does not."""
-    if issubclass(cls, RunStarted):
-        return frozenset({"workflow_id", "seq", "at"})
-    if issubclass(cls, Event):
-        return frozenset({"run_id", "workflow_id", "seq", "at"})
-    if issubclass(cls, Progress | NodeProgress):
-        return frozenset({"run_id", "workflow_id", "at", "n"})
-    return frozenset({"workflow_id"})

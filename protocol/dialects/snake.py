@@ -2,11 +2,10 @@
 
 from typing import Final
 
-from protocol.dialects.contract import Dialect
 from protocol.dialects.nested import nested
 from protocol.dialects.tables import TableDialect
 from protocol.dialects.units import SECONDS
 
 __all__ = ["SNAKE"]
 
-SNAKE: Final[Dialect] = TableDialect(nested("snake", key=str, result="result", time=SECONDS, duration=SECONDS))
+SNAKE: Final = TableDialect(nested("snake", key=str, result="result", time=SECONDS, duration=SECONDS))

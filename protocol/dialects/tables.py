@@ -13,6 +13,7 @@ import attrs
 import cattrs
 
 from protocol.dialects.codec import Codec, Fields, Structure
+from protocol.dialects.rows import Row, command_rows, message_rows
 from protocol.dialects.shapes import GROUPS, ByField, Shape, Spelling
 from protocol.dialects.text import dumps
 from protocol.errors import BadField, BadMessage, UnknownType
@@ -46,7 +47,9 @@ class TableDialect:
         self._codec = codec = Codec(spelling)
         self._time = spelling.time.spell or float
         self._commands = {shape.type: (shape, codec.command_reader(shape)) for shape in spelling.commands}
-        self._paths = {shape.type: self._paths_of(shape.cls, shape.rename) for shape in spelling.commands}
+        self._paths = {
+            shape.type: self._paths_of(shape.cls, command_rows(spelling, shape)) for shape in spelling.commands
+        }
         self._spellers = [(shape, codec.command_speller(shape)) for shape in spelling.commands]
         self._bodies: dict[type, _Body] = {Broadcast: lambda message, *_: dict(message.body)}
         self._types: dict[type, Callable[[Any], str]] = {}
@@ -135,19 +138,16 @@ class TableDialect:
         try:
             read_message: ServerMessage = read(keys)
         except cattrs.BaseValidationError as error:
-            paths = self._paths_of(shape.cls, {"at": "timestamp", **shape.rename})
+            paths = self._paths_of(shape.cls, message_rows(self.spelling, shape))
             raise BadField(list(self._codec.faults(error, "", paths))) from None
         if isinstance(read_message, Snapshot):
             for node in read_message.nodes.values():
                 node.run_id, node.workflow_id = read_message.run_id, read_message.workflow_id
         return read_message
 
-    def _paths_of(self, cls: type, rename: Mapping[str, str]) -> dict[str, str]:
+    def _paths_of(self, cls: type, rows: Sequence[Row]) -> dict[str, str]:
         graph = "graph" in attrs.fields_dict(cls)
-        return {
-            name: self._envelope.path(self._codec.key(name, cls, rename), graph=graph)
-            for name in attrs.fields_dict(cls)
-        }
+        return {row.name: self._envelope.path(row.key, graph=graph) for row in rows}
 
     def _add(self, cls: type, shapes: Sequence[Shape]) -> None:
         bodies = [(shape.fits, self._type_of(shape), self._body_of(shape)) for shape in shapes]
