@@ -15,7 +15,7 @@ bound themselves (a reader that waits for the drain before it takes the next com
 
 What a cancel leaves: over a socket, a cancelled drain has lost nothing. Over a stream that may be cut in the middle of
 a chunk (TLS, in memory), `push` only queues, and a drain that was cancelled breaks the stream: it can be closed, never
-continued. Closing is `finish()` (the last words, our end of the stream, then what the peer still sends is discarded, so
+continued. Closing is `finish()` (what waits, our end of the stream, then what the peer still sends is discarded, so
 that no reset destroys the last words), bounded by the caller, and then `aclose()`, always.
 
 This file knows nothing of WebSocket, HTTP or sessions.
@@ -299,29 +299,35 @@ class OwnedStream(trio.abc.HalfCloseableStream):
             self._break(error)
             self._check()
 
-    async def finish(self, last: bytes = b"", *, drop: bool = False) -> None:
-        """Say the last words and leave in good order; `aclose()` must follow, also when this was cancelled.
+    async def finish(self) -> None:
+        """Send what waits, end our side, and wait for the peer's end; `aclose()` must follow, also after a cancel.
 
-        Nobody may drain beside it. It takes as long as the peer likes: bound it.
-
-        Args:
-            last: frames to send after what waits.
-            drop: leave out the frames that wait and have not begun to be sent; the peer was too slow for them.
+        Nobody may drain or receive beside it. It takes as long as the peer likes: bound it.
         """
         try:
-            if drop:
-                self._forget()
-            self.post(last)
             await self.send_eof()
-            # To close with unread bytes would send a reset, and a reset can overtake what the peer has not read yet.
+            await self.discard()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+
+    async def discard(self) -> None:
+        """Receive until the peer's end, and forget it.
+
+        To close with unread bytes sends a reset, and a reset can overtake last words that the peer has not read yet.
+        It takes as long as the peer likes: bound it.
+        """
+        try:
             while await self.receive_some():
                 pass
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
 
-    def _forget(self) -> None:
-        """Drop what has not begun, and send of the rest what the kernel takes without its bound."""
-        # Only the rest of a frame is a view; such a frame stays whole.
+    def forget(self) -> None:
+        """Drop the frames that wait, and let the transport hold what is handed over from now on as best it can.
+
+        A frame that has begun to be sent stays whole. Nobody may be in `drain()`.
+        """
+        # Only the rest of a frame is a view.
         while self._queue and isinstance(self._queue[-1], bytes):
             dropped = len(self._queue.pop())
             self._queued -= dropped
@@ -336,6 +342,7 @@ class OwnedStream(trio.abc.HalfCloseableStream):
             if not accepted:
                 return
             self._accept(accepted)
+        self._waiting_since = math.inf
 
     async def aclose(self) -> None:
         """Close at once; what waits is lost. Idempotent, and done even if it is cancelled."""

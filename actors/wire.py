@@ -4,7 +4,8 @@ Theory of operation: trio-websocket does the handshake, pings, pongs, the peer's
 also closes its stream whenever it thinks that all is said, sometimes without having said why (a frame that breaks the
 protocol), and it leaves it open when it has closed a connection itself (a message that is too large). So closing is not
 its business here: `aclose` only ends what it hears, and the connection that owns the stream says the last words, if
-`said_close` tells that nobody did, and closes. Everything sent through it is a whole frame, handed over in one step.
+nobody did (`said_close`), and closes. After the last words nothing more is sent, whatever trio-websocket tries.
+Everything that goes through here is a whole frame, handed over in one step.
 """
 
 from typing import Final
@@ -39,17 +40,30 @@ class Wire(trio.abc.Stream):
         self._stream = stream
         self._replay = replay
         self._ended = False
+        self._answered = False
         self.open = False
         """Whether frames are spoken; before, it is HTTP."""
         self.said_close = False
-        """Whether a close frame was sent. Nothing may follow it."""
+        """Whether a close frame was handed over, by whomever. Nothing may follow it."""
+        self.closed = False
+        """Whether both sides have closed: the peer's close frame came and was answered, or was the answer to ours."""
+
+    def say_close(self, code: int, reason: str) -> None:
+        """Hand over the close frame, if none was yet."""
+        if self.open and not self.said_close:
+            self.said_close = True
+            self._stream.post(close_frame(code, reason))
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Hand over a whole frame (or the answer to the handshake), then wait until it was accepted."""
+        closes = self.open and data[0] == FIN | Opcode.CLOSE
+        self._answered |= closes
+        if self.said_close:
+            await trio.lowlevel.checkpoint()
+            return
+        self.said_close |= closes
         if not self.open:
             self.open = bytes(data).startswith(SWITCHING)
-        elif data[0] == FIN | Opcode.CLOSE:
-            self.said_close = True
         await self._stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -70,6 +84,8 @@ class Wire(trio.abc.Stream):
     async def aclose(self) -> None:
         """Hear nothing more. The stream stays open."""
         self._ended = True
+        # It closes after it has answered the peer's close frame; not after its own (a message that is too large).
+        self.closed = self._answered
         await trio.lowlevel.checkpoint()
 
 

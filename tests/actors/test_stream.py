@@ -239,21 +239,24 @@ async def test_finish_says_the_last_words_after_what_waits():
     kernel = Kernel(room=3)
     stream = OwnedStream(kernel, outbox=100)
     stream.push(b"events")
+    stream.post(b"bye")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(stream.finish, b"bye")
+        nursery.start_soon(stream.finish)
         await trio.testing.wait_all_tasks_blocked()
         kernel.make_room(100)
     assert kernel.seen == b"eventsbye<eof>"
 
 
-async def test_finish_with_drop_keeps_the_begun_frame_whole():
-    """A peer that was too slow gets the rest of the frame it has begun to get, then the last words, nothing between."""
+async def test_forget_keeps_the_begun_frame_whole():
+    """A peer that was too slow gets the rest of the frame it has begun to get, then the last words."""
     kernel = Kernel(room=3)
     stream = OwnedStream(kernel, outbox=100)
     for frame in (b"begun", b"second", b"third"):
         stream.push(frame)
     kernel.make_room(100)
-    await stream.finish(b"bye", drop=True)
+    stream.forget()
+    stream.post(b"bye")
+    await stream.finish()
     assert kernel.relaxed
     assert kernel.seen == b"begunbye<eof>"
 

@@ -57,8 +57,10 @@ async def test_the_last_words_reach_a_stalled_peer_that_reads_too_late(pair):
     ours, peer = pair
     frame = b"0123456789abcdef" * 64
     fill(ours, frame)
+    ours.forget()
+    ours.post(b"bye")
     with trio.move_on_after(0.2):
-        await ours.finish(b"bye", drop=True)
+        await ours.finish()
     await ours.aclose()
     data = await read_all(peer)
     assert data.endswith(frame[-16:] + b"bye")
@@ -76,7 +78,8 @@ async def test_a_close_with_unread_input_does_not_destroy_the_last_words(pair):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(talk_on)
         with trio.move_on_after(5):
-            await ours.finish(b"too large")
+            ours.post(b"too large")
+            await ours.finish()
         await ours.aclose()
     assert await read_all(peer) == b"too large"
 
