@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from pathlib import Path
 
 import attrs
@@ -636,6 +637,34 @@ def test_flat_subscriptions_name_no_types():
 def test_a_message_of_no_known_type_is_a_broadcast(body):
     """A client does not stumble over what it does not know."""
     assert SNAKE.read(body) == Broadcast(body)
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "at"),
+    [
+        ("2026-01-01T00:00:00.125Z", 1767225600.125),
+        ("2026-01-01T02:00:00.125+02:00", 1767225600.125),
+        ("2026-01-01T00:00:00.125", 1767225600.125),
+        ("yesterday", None),
+        (7, None),
+    ],
+)
+def test_flat_times_are_in_utc_wherever_they_are_read(monkeypatch, timestamp, at):
+    """Not in the time zone of the reader, also if a proxy has lost the `Z`."""
+    monkeypatch.setenv("TZ", "Asia/Kathmandu")
+    time.tzset()
+    try:
+        log = {"type": "execution_log", "run_id": "r", "workflow_id": "w", "seq": 1, "level": "info", "message": "x"}
+        if at is None:
+            with pytest.raises(BadField) as caught:
+                FLAT.read({**log, "timestamp": timestamp})
+            assert caught.value.paths == ("timestamp",)
+        else:
+            logged = Logged(run_id="r", workflow_id="w", seq=1, at=at, level="info", message="x")
+            assert FLAT.read({**log, "timestamp": timestamp}) == logged
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_a_known_message_with_bad_fields_is_refused_by_its_reader():
