@@ -11,7 +11,6 @@ stdout.
 
 import json
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -72,8 +71,9 @@ def main() -> int:
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes stdout once more when it ends; that must not fail a second time.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        from actors.spool import unplug
+
+        unplug(sys.stdout)
         return NO_READER
 
 

@@ -32,7 +32,7 @@ from actors.runtime import Run, open_runtime
 from actors.screen import JsonScreen, PlainScreen, Screen, refusal
 from actors.server import serve
 from actors.settings import Settings
-from actors.spool import Spool, open_spool
+from actors.spool import Spool, open_spool, unplug
 from protocol.errors import InvalidWorkflow, ProtocolError
 from protocol.messages import Json
 from protocol.states import RunStatus
@@ -206,6 +206,7 @@ def _announce(addresses: Sequence[str]) -> None:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
+        unplug(sys.stdout)
         logger.warning("nobody reads stdout; serving all the same")
 
 

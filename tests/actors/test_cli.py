@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 
 import attrs
@@ -24,7 +25,7 @@ BAD = {"nodes": [{"id": "a", "type": "start"}, {"id": "a", "type": "wiat"}], "ed
 def folder(tmp_path, monkeypatch):
     """An empty working directory, and no variables of ours."""
     monkeypatch.chdir(tmp_path)
-    for name in list(cli.os.environ):
+    for name in list(os.environ):
         if name.startswith("CALLBOARD_"):
             monkeypatch.delenv(name)
     return tmp_path
