@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors.listener import BACK_OFF_S, accept, open_listeners
+from actors.ports import BACK_OFF_S, accept, open_listeners
 from actors.settings import Settings
 
 
@@ -90,4 +90,4 @@ async def test_accept_survives_what_the_world_does(caplog):
                 connected = await accept(listening)
         connected.close()
     assert trio.current_time() - began >= 2 * BACK_OFF_S
-    assert [record.levelname for record in caplog.records if record.name == "actors.listener"] == ["WARNING"] * 2
+    assert [record.levelname for record in caplog.records if record.name == "actors.ports"] == ["WARNING"] * 2
