@@ -200,21 +200,21 @@ def _literal(value: Any, cls: Any) -> Any:
 
 def _union(cls: Any, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     """A value of one of the types stays what it is; another becomes the first of them that takes it."""
-    members = [arg for arg in get_args(cls) if arg is not NoneType]
-    hooks = [(member, converter.get_structure_hook(member)) for member in members]
+    hooks = {member: converter.get_structure_hook(member) for member in get_args(cls) if member is not NoneType}
+    *others, last = hooks
 
     def structure_union(value: Any, _: Any) -> Any:
-        if value is None and len(members) < len(get_args(cls)):
+        if value is None and NoneType in get_args(cls):
             return None
-        if type(value) in members or (type(value) is int and float in members):
-            return value
-        for member, hook in hooks[:-1]:
+        kind: Any = float if type(value) is int and int not in hooks else type(value)
+        if kind in hooks:
+            return hooks[kind](value, kind)
+        for member in others:
             try:
-                return hook(value, member)
+                return hooks[member](value, member)
             except Exception:  # noqa: BLE001, S112  # the next one may take it; the last one says why it does not
                 continue
-        member, hook = hooks[-1]
-        return hook(value, member)
+        return hooks[last](value, last)
 
     return structure_union
 
