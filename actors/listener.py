@@ -1,152 +1,162 @@
-"""Listening sockets: where the server's address is, and an accept that survives what the world does to it.
+"""One outlet's side of the hub: what it wants, where it is in each run, and how it is brought on.
 
-Theory of operation: `open_listeners` returns sockets that the caller owns and closes; if it cannot open all of them it
-has closed those that it did open. One port number means one server: the loopback default listens on 127.0.0.1 and, with
-the same number, on ::1, because `localhost` is either; where there is no IPv6 the second is left out.
+Theory of operation: the hub makes a listener for an outlet that it has not seen, and forgets it when the connection is
+gone. A listener has at most one subscription per run, which the run's topic moves. Once an outlet has refused a push,
+or has begun behind the head, `bring_on` serves its runs in turn until the outbox is full or nothing lags: from the ring
+where that reaches, else from the journal, page by page. There is one pass at a time; the next waits for it, which is
+never long, because a pass ends when the outbox is full and never waits for it to drain. A pass that is cancelled while
+it reads has not moved what it was reading for.
+
+A subscription that is replaced or left while a pass reads for it lags no more, and the pass leaves it alone.
 """
 
-import errno
-import logging
-import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import attrs
 import trio
 
-from actors.settings import Settings
+from actors.errors import JournalError, UnknownRun
+from actors.fitting import parts
+from actors.interests import Interests
+from actors.journal import Journal
+from actors.ring import Spelled
+from actors.subscription import Outlet, Subscription
+from actors.topic import Pace, Topic
+from protocol.messages import Subscribe, Subscribed
 
-__all__ = ["Listeners", "accept", "open_listeners"]
+__all__ = ["Listener"]
 
-BACKLOG: Final = 1024
-"""Connections that the kernel may hold for us."""
-
-PORT_TRIES: Final = 16
-"""How often another port is chosen because its twin on ::1 is taken."""
-
-NO_IPV6: Final = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT})
-
-EXHAUSTED: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-"""The machine has no more of something. It comes back when connections end."""
-
-BACK_OFF_S: Final = 0.1
-"""The kernel holds the connection meanwhile, so nothing is lost but time."""
-
-IPV4_LOOPBACK: Final = "127.0.0.1"
-IPV6_LOOPBACK: Final = "::1"
-
-logger = logging.getLogger(__name__)
+REFILL_EVENTS: Final = 500
+"""A page of the journal."""
 
 
-@attrs.frozen(eq=False)
-class Listeners:
-    """Open listening sockets."""
+@attrs.define(eq=False)
+class Listener:
+    """An outlet, what it wants, and where it is."""
 
-    sockets: Sequence[socket.socket]
-    addresses: Sequence[str]
-    """`http://HOST:PORT`, one per port asked for, with the real number; ::1 beside 127.0.0.1 is not named."""
+    outlet: Outlet
+    _journal: Journal
+    _topics: Mapping[str, Topic]
+    """The hub's, by run id."""
+    interests: Interests = attrs.field(factory=Interests, init=False)
+    subscriptions: dict[str, Subscription] = attrs.field(factory=dict, init=False)
+    """By run id. Those that lag are served in this order."""
+    _pass: trio.Lock = attrs.field(factory=trio.Lock, init=False)
 
-    def close(self) -> None:
-        """Stop listening. Idempotent. Whoever waits in `accept` gets `trio.ClosedResourceError`."""
-        for listening in self.sockets:
-            if listening.fileno() >= 0:
-                trio.lowlevel.notify_closing(listening.fileno())
-                listening.close()
+    def place(self, topic: Topic, *, cursor: int, brief: int = 0) -> None:
+        """Be subscribed to a run from behind `cursor` on, whatever was before; not at all if it is not wanted."""
+        run = topic.run
+        interest = self.interests.of(run_id=run.run_id, workflow_id=run.workflow_id)
+        old = self.subscriptions.pop(run.run_id, None)
+        if old is not None:
+            topic.leave(old)
+        if interest is not None:
+            subscription = Subscription(
+                self.outlet, run.run_id, interest.types, cursor, lossless=interest.lossless, brief=brief
+            )
+            self.subscriptions[run.run_id] = subscription
+            topic.join(subscription)
 
+    def forget(self, run_id: str) -> None:
+        """Hear no more of a run: the subscription is over, and so is what was wanted for this run alone."""
+        self.subscriptions.pop(run_id, None)
+        self.interests.remove_run(run_id)
 
-async def open_listeners(settings: Settings) -> Listeners:
-    """Listen on every port of the settings.
+    def leave(self, run_id: str) -> None:
+        """Give up a subscription."""
+        self._topics[run_id].leave(self.subscriptions[run_id])
+        self.forget(run_id)
 
-    Raises:
-        OSError: an address is taken, or not ours, or a name cannot be resolved. Nothing is open then.
-    """
-    sockets: list[socket.socket] = []
-    addresses: list[str] = []
-    try:
-        for port in settings.port:
-            opened = await _open_port(settings.host, port)
-            sockets += opened
-            addresses.append(_url(settings.host, opened[0].getsockname()[1]))
-    except BaseException:
-        Listeners(sockets, addresses).close()
-        raise
-    return Listeners(sockets, addresses)
+    def review(self) -> Iterator[Topic]:
+        """What is wanted has changed: so do the subscriptions. Iterates over the topics that were left."""
+        for run_id, subscription in list(self.subscriptions.items()):
+            topic = self._topics[run_id]
+            interest = self.interests.of(run_id=run_id, workflow_id=topic.run.workflow_id)
+            if interest is None:
+                self.leave(run_id)
+                yield topic
+            elif (interest.types, interest.lossless) != (subscription.types, subscription.lossless):
+                topic.retype(subscription, interest.types, lossless=interest.lossless)
 
+    def confirm(
+        self,
+        command: Subscribe,
+        *,
+        topic: Topic | None = None,
+        last_seq: int | None = None,
+        from_seq: int | None = None,
+        reset: bool = False,
+    ) -> None:
+        """Reply to a subscribe."""
+        self.outlet.reply(
+            Subscribed(
+                workflow_id=command.workflow_id or (topic.run.workflow_id if topic else ""),
+                reply_to=command.id or None,
+                run_id=topic.run.run_id if topic else None,
+                last_seq=last_seq,
+                from_seq=from_seq,
+                reset=reset,
+                subscriptions=self.interests.asked,
+            )
+        )
 
-async def accept(listening: socket.socket) -> socket.socket:
-    """The next connection, whatever happens to those before it.
+    def show(self, topic: Topic) -> None:
+        """Send the state of a run."""
+        for part in parts(self.outlet.dialect, topic.snapshot()):
+            self.outlet.reply(part)
 
-    Raises:
-        trio.ClosedResourceError: the listener was closed.
-    """
-    while True:
-        await trio.lowlevel.checkpoint()
-        try:
-            connected, _ = listening.accept()
-        except BlockingIOError:
-            await trio.lowlevel.wait_readable(listening.fileno())
-        except OSError as error:
-            if listening.fileno() < 0:
-                raise trio.ClosedResourceError("the listener was closed") from error
-            if error.errno in EXHAUSTED:
-                logger.warning("no connection can be accepted for now: %s", error)
-                await trio.sleep(BACK_OFF_S)
-            else:
-                # accept(2): what else it may say is about a connection that is gone again.
-                logger.debug("a connection went before it was accepted: %s", error)
-        else:
-            return connected
+    async def bring_on(self) -> bool:
+        """One pass over what lags; whether something still does.
 
+        Raises:
+            JournalError: the journal can not be read.
+        """
+        if self._next() is None:
+            await trio.lowlevel.checkpoint()
+            return False
+        async with self._pass:
+            while (subscription := self._next()) is not None:
+                if not await self._catch_up(subscription):
+                    # Another run goes first the next time.
+                    if self.subscriptions.pop(subscription.run_id, None) is not None:
+                        self.subscriptions[subscription.run_id] = subscription
+                    return True
+        return False
 
-async def _open_port(host: str, port: int) -> list[socket.socket]:
-    for _ in range(PORT_TRIES):
-        sockets: list[socket.socket] = []
-        try:
-            for family, address in await _resolve(host, port):
-                sockets.append(_listen(family, address[0], sockets[0].getsockname()[1] if sockets else port))
-            if host == IPV4_LOOPBACK:
-                sockets += _twin(sockets[0].getsockname()[1])
-        except OSError as error:
-            Listeners(sockets, ()).close()
-            if port == 0 and sockets and error.errno == errno.EADDRINUSE:
-                continue  # The number that the system chose for the first address is taken on another.
-            raise
-        return sockets
-    raise OSError(errno.EADDRINUSE, f"no port is free on every address of {host}")
+    def _next(self) -> Subscription | None:
+        return next((subscription for subscription in self.subscriptions.values() if subscription.lags()), None)
 
+    async def _catch_up(self, subscription: Subscription) -> bool:
+        """Bring one subscription to the head; False: the outbox is full."""
+        run_id = subscription.run_id
+        topic = self._topics[run_id]
+        while True:
+            await trio.lowlevel.checkpoint()
+            if not subscription.lags():
+                return True
+            pace = topic.advance(subscription)
+            if pace is Pace.FULL:
+                return False
+            if pace is Pace.DONE:
+                return True
+            cursor = subscription.cursor
+            try:
+                page = await self._journal.load(run_id, cursor, REFILL_EVENTS)
+            except UnknownRun:
+                if subscription.lags():
+                    self._reset(topic, subscription)
+                continue
+            if not subscription.lags():
+                return True
+            if not topic.offer(subscription, map(Spelled, page.events)):
+                return False
+            if subscription.cursor == cursor:
+                raise JournalError(f"run {run_id}: nothing follows seq {cursor}, though {topic.head} was published")
 
-async def _resolve(host: str, port: int) -> Sequence[tuple[int, tuple[str, int]]]:
-    found = await trio.socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_NUMERICSERV
-    )
-    # A name may resolve to the same address twice.
-    unique = {(family, address[0]): (family, (str(address[0]), port)) for family, _, _, _, address in found}
-    return sorted(unique.values(), key=lambda each: each[0] != socket.AF_INET)
-
-
-def _twin(port: int) -> list[socket.socket]:
-    try:
-        return [_listen(socket.AF_INET6, IPV6_LOOPBACK, port)]
-    except OSError as error:
-        if error.errno in NO_IPV6:
-            return []
-        raise
-
-
-def _listen(family: int, host: str, port: int) -> socket.socket:
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        listening.bind((host, port))
-        listening.listen(BACKLOG)
-        listening.setblocking(False)
-    except BaseException:
-        listening.close()
-        raise
-    return listening
-
-
-def _url(host: str, port: int) -> str:
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    def _reset(self, topic: Topic, subscription: Subscription) -> None:
+        """The history is gone from the journal: the state takes its place."""
+        subscription.cursor, subscription.spared, subscription.brief = topic.head, 0, 0
+        command = Subscribe(workflow_id=topic.run.workflow_id)
+        self.confirm(command, topic=topic, last_seq=topic.head, from_seq=topic.head + 1, reset=True)
+        self.show(topic)

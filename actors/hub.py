@@ -1,0 +1,482 @@
+"""The hub: brings what the journal committed to everybody who asked for it.
+
+Theory of operation: the hub knows every unfinished run (`open`) and every outlet that asked for something. Where the
+two meet there is a subscription in the run's topic (`actors.topic`), one per outlet and run however many interests
+match; a run nobody hears has no topic and costs a look-up per commit. A run that has ended is folded from the journal
+for as long as somebody is being told of it.
+
+Who may do what: `open`, `publish` and `progress` are called inside the step of a run actor and never await. `watch`,
+`hear_all`, `unsubscribe` and `drop` are synchronous too, so a connection can call them at any line of its own end.
+`subscribe` and `refill` may read the journal. Once a push was refused, `refill` brings that outlet on: its writer task
+calls it whenever the outbox has drained (`actors.listener`). Everything in the hub is bounded by what others bound:
+runs by the runtime, outlets by the server, wishes per outlet by `actors.interests`, frames per topic by `actors.ring`.
+
+Lifetime: `open_hub` starts one task, the hub, shielded from cancels of the caller (whose own body is not), in whose
+nursery live one flusher per topic in use and one task per outlet that must be told of history without having asked
+itself. Leaving `open_hub` detaches the hub from the journal, delivers what was committed, and cancels that one scope:
+what remains is state that nobody reads. Outlets belong to their connections; the hub never closes one. An outlet whose
+`subscribe` or `refill` was cancelled has either been sent something whole or not at all, and is forgotten by `drop`.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import attrs
+import trio
+
+from actors.errors import ActorsError, UnknownRun
+from actors.interests import EVERYWHERE, Interest, Position, position_of, scope_of
+from actors.journal import Journal, Note
+from actors.listener import Listener
+from actors.observer import NULL, Observer
+from actors.subscription import Outlet, Subscription
+from actors.topic import KnownRun, Tally, Topic
+from protocol.graph import Workflow
+from protocol.messages import ErrorReply, Event, NodeProgress, RunEnded, Snapshot, Subscribe, Unsubscribe
+
+__all__ = ["Hub", "HubStatistics", "Outlet", "OutletStatistics", "Plan", "open_hub"]
+
+Plan = Callable[[str], Awaitable[tuple[str, Workflow]]]
+"""Run id → (workflow id, graph) of a run that has ended. Raises UnknownRun."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True)
+class HubStatistics:
+    """What the hub holds now, and did so far."""
+
+    runs: int
+    """Unfinished ones."""
+    topics: int
+    """Runs that somebody hears."""
+    outlets: int
+    subscriptions: int
+    lagging: int
+    ring_events: int
+    ring_bytes: int
+    published: int
+    """Events."""
+    flushes: int
+    pushes: int
+    refused: int
+    """Pushes that found an outbox full."""
+    conflated: int
+    """Events that slow outlets were spared."""
+
+
+@attrs.frozen(kw_only=True)
+class OutletStatistics:
+    """What the hub holds for one outlet."""
+
+    subscriptions: tuple[str, ...]
+    """Types it asked for, in the order of first asking."""
+    positions: dict[str, int]
+    """Run id → newest seq that was handed to it."""
+    lagging: int
+    """Runs of which it has not got everything."""
+
+
+@asynccontextmanager
+async def open_hub(journal: Journal, *, plan: Plan, observer: Observer = NULL) -> AsyncIterator["Hub"]:
+    """A hub that hears `journal` until the context is left.
+
+    Args:
+        journal: what it publishes is delivered; who lags is served from it.
+        plan: the graph of a run that has ended.
+        observer: told the scope of the hub, as `hub`.
+
+    *Resource handling*: leave it after the runs and the connections, and before the journal.
+    """
+    async with trio.open_nursery() as nursery:
+        hub = Hub(journal, plan)
+        scope = await nursery.start(hub.live)
+        observer.scope("hub", scope)
+        journal.attach(hub)
+        try:
+            yield hub
+        finally:
+            journal.attach(None)
+            hub.flush()
+            observer.unscope("hub")
+            scope.cancel()
+
+
+class Hub:
+    """The fan-out of all runs; see the theory of operation above. Made by `open_hub`."""
+
+    def __init__(self, journal: Journal, plan: Plan) -> None:
+        self._journal = journal
+        self._plan = plan
+        self._runs: dict[str, KnownRun] = {}
+        self._topics: dict[str, Topic] = {}
+        self._listeners: dict[Outlet, Listener] = {}
+        self._everywhere: dict[Listener, None] = {}
+        """Who hears something of all runs."""
+        self._workflows: dict[str, dict[Listener, None]] = {}
+        """Workflow id → who hears something of its runs."""
+        self._tally = Tally()
+        self._nursery: trio.Nursery | None = None
+
+    async def live(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+        """The hub's task. Never returns; `open_hub` cancels the scope that it is told."""
+        with trio.CancelScope(shield=True) as scope:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                task_status.started(scope)
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    self._nursery = None
+
+    def open(self, run_id: str, workflow_id: str, workflow: Workflow, *, last_seq: int = 0) -> None:
+        """A run begins, or goes on: whoever waits for it is subscribed. Before anything of it is published.
+
+        Args:
+            run_id: the run.
+            workflow_id: the client's key of the workflow.
+            workflow: its graph.
+            last_seq: what the journal holds of it already, when it is recovered.
+        """
+        if run_id in self._runs:
+            return
+        self._runs[run_id] = KnownRun(run_id, workflow_id, workflow, last_seq)
+        for listener in {**self._everywhere, **self._workflows.get(workflow_id, {})}:
+            self._hear(listener, [run_id])
+
+    def publish(self, run_id: str, events: Sequence[Event], notes: Sequence[Note]) -> None:
+        """Hear a committed batch. Called by the journal; never raises, never waits."""
+        run = self._runs.get(run_id)
+        if run is None:
+            return
+        self._tally.published += len(events)
+        if events:
+            run.last_seq = events[-1].seq
+            if isinstance(events[-1], RunEnded):
+                del self._runs[run_id]
+        topic = self._topics.get(run_id)
+        if topic is not None:
+            topic.publish(events, notes)
+
+    def progress(self, message: NodeProgress) -> None:
+        """Hear how far a running node is. Nothing is kept of it but the newest."""
+        topic = self._topics.get(message.run_id)
+        if topic is not None:
+            topic.progress(message)
+
+    async def subscribe(self, outlet: Outlet, command: Subscribe, *, run_id: str | None, quiet: bool = False) -> None:
+        """Let an outlet hear a run and the later ones of its workflow, or all runs.
+
+        Replies `Subscribed`; then come the snapshot (if asked for, or there was no position, or it could not be
+        honoured), the missed events, and live what follows. What the outbox has no room for comes with `refill`.
+
+        Args:
+            outlet: who.
+            command: what.
+            run_id: the run that the command means (the latest of its workflow); None: there is none yet.
+            quiet: no reply and no snapshot; all of that one run, from seq 1. Who hears it already stays where it is.
+
+        Raises:
+            BadField: a position over all runs, one that can not be read, or too many subscriptions.
+            JournalError: the journal can not be read.
+        """
+        await trio.lowlevel.checkpoint()
+        listener = self._listener(outlet)
+        if quiet:
+            if run_id is not None:
+                listener.interests.want_run(run_id, Interest(None))
+                await self._join(listener, command, run_id, Position(0), quiet=True)
+            return
+        position = position_of(command)
+        scope = scope_of(command)
+        if scope:
+            listener.interests.add(scope, command.types, lossless=command.lossless)
+            self._index(listener)
+        if scope == EVERYWHERE:
+            listener.confirm(command)
+            self._hear(listener, list(self._runs))
+            return
+        # A position in a run that is gone says nothing about the workflow's latest one.
+        lost = Position(None, reset=True)
+        for target, place in ((position.run_id or run_id, position), (run_id, lost)):
+            if target is not None:
+                try:
+                    await self._join(listener, command, target, place)
+                    return
+                except UnknownRun:
+                    continue
+        known = position.run_id is not None or bool(position.seq) or position.reset
+        listener.confirm(command, last_seq=0, from_seq=1, reset=known)
+
+    def watch(self, outlet: Outlet, run_id: str) -> None:
+        """Let the starter hear all of a run, from seq 1. No reply.
+
+        Raises:
+            UnknownRun: it was not opened, or has ended.
+        """
+        if run_id not in self._runs:
+            raise UnknownRun(f"no unfinished run {run_id}")
+        listener = self._listener(outlet)
+        listener.interests.want_run(run_id, Interest(None))
+        self._hear(listener, [run_id], whole=True)
+
+    def hear_all(self, outlet: Outlet, types: frozenset[str] | None) -> None:
+        """Let an outlet hear every run, unasked: first the newest status of every node of unfinished ones, then live.
+
+        Args:
+            outlet: who.
+            types: message types or groups, as its dialect names them; None: all.
+        """
+        listener = self._listener(outlet)
+        listener.interests.want(EVERYWHERE, Interest(types))
+        self._index(listener)
+        self._hear(listener, list(self._runs), brief=True)
+
+    def unsubscribe(self, outlet: Outlet, command: Unsubscribe, *, run_id: str | None) -> tuple[str, ...]:
+        """Let an outlet hear a workflow, or all runs, or some types of them no more. Idempotent.
+
+        Args:
+            outlet: who.
+            command: what; no types: all of it.
+            run_id: the run that the command means, if there is one.
+
+        Returns:
+            The types that are still asked for, in the order of first asking: for the reply.
+        """
+        listener = self._listeners.get(outlet)
+        if listener is None:
+            return ()
+        scope = scope_of(command)
+        named = self._runs.get(run_id or "")
+        if not scope and named is not None:
+            scope = named.workflow_id
+        listener.interests.remove(scope, command.types)
+        if command.types is None or EVERYWHERE in command.types:
+            for heard in listener.subscriptions:
+                if heard == run_id or self._topics[heard].run.workflow_id == scope:
+                    listener.interests.remove_run(heard)
+        if scope not in listener.interests.workflows:
+            self._unlist(scope, listener)
+        self._index(listener)
+        self._review(listener)
+        return listener.interests.asked
+
+    def drop(self, outlet: Outlet) -> None:
+        """The connection is gone. Idempotent."""
+        listener = self._listeners.pop(outlet, None)
+        if listener is None:
+            return
+        self._everywhere.pop(listener, None)
+        for workflow_id in listener.interests.workflows:
+            self._unlist(workflow_id, listener)
+        for run_id in list(listener.subscriptions):
+            topic = self._topics[run_id]
+            listener.leave(run_id)
+            self._release(topic)
+
+    async def refill(self, outlet: Outlet) -> bool:
+        """Bring on what lags, as far as the outbox takes it. To be called whenever the outbox has drained.
+
+        Returns:
+            Whether anything still lags: call again after the next drain.
+
+        Raises:
+            JournalError: the journal can not be read.
+        """
+        listener = self._listeners.get(outlet)
+        if listener is None:
+            await trio.lowlevel.checkpoint()
+            return False
+        return await listener.bring_on()
+
+    async def snapshot(self, run_id: str) -> Snapshot:
+        """The committed state of a run, ended or not.
+
+        Raises:
+            UnknownRun: no such run, or it was trimmed.
+        """
+        async with self._held(run_id) as topic:
+            topic.flush_all()
+            return topic.snapshot()
+
+    def flush(self) -> None:
+        """Deliver at once what was published."""
+        for topic in list(self._topics.values()):
+            topic.flush_all()
+
+    def statistics(self) -> HubStatistics:
+        """What it holds now, and did so far."""
+        topics = self._topics.values()
+        held = [topic.held for topic in topics]
+        return HubStatistics(
+            runs=len(self._runs),
+            topics=len(topics),
+            outlets=len(self._listeners),
+            subscriptions=sum(topic.size for topic in topics),
+            lagging=sum(topic.lagging for topic in topics),
+            ring_events=sum(events for events, _ in held),
+            ring_bytes=sum(size for _, size in held),
+            published=self._tally.published,
+            flushes=self._tally.flushes,
+            pushes=self._tally.pushes,
+            refused=self._tally.refused,
+            conflated=self._tally.conflated,
+        )
+
+    def outlet_statistics(self, outlet: Outlet) -> OutletStatistics:
+        """What it holds for one outlet; nothing for one that it does not know."""
+        listener = self._listeners.get(outlet)
+        if listener is None:
+            return OutletStatistics(subscriptions=(), positions={}, lagging=0)
+        subscriptions = listener.subscriptions.values()
+        return OutletStatistics(
+            subscriptions=listener.interests.asked,
+            positions={each.run_id: self._topics[each.run_id].position(each) for each in subscriptions},
+            lagging=sum(each.lags() for each in subscriptions),
+        )
+
+    async def _join(
+        self, listener: Listener, command: Subscribe, run_id: str, position: Position, *, quiet: bool = False
+    ) -> None:
+        """Reply, show the state, and place a subscription, in one synchronous step; then bring it on."""
+        async with self._held(run_id) as topic:
+            if self._listeners.get(listener.outlet) is not listener:
+                return
+            topic.flush_all()
+            head, run = topic.head, topic.run
+            if not quiet and command.workflow_id != run.workflow_id:
+                self._adopt(listener, command, run)
+            reset = position.reset or (position.seq is not None and position.seq > head)
+            cursor = head if reset or position.seq is None else position.seq
+            if not quiet:
+                listener.confirm(command, topic=topic, last_seq=head, from_seq=cursor + 1, reset=reset)
+                if command.snapshot or position.seq is None or reset:
+                    listener.show(topic)
+            if not quiet or run_id not in listener.subscriptions:
+                listener.place(topic, cursor=cursor)
+            self._review(listener)
+            await listener.bring_on()
+
+    def _adopt(self, listener: Listener, command: Subscribe, run: KnownRun) -> None:
+        """A run was named that is not of the workflow that was named, if one was."""
+        types = command.types
+        if command.workflow_id:
+            listener.interests.want_run(run.run_id, Interest.of(types, lossless=command.lossless))
+        else:
+            listener.interests.add(run.workflow_id, types, lossless=command.lossless)
+            self._index(listener)
+
+    def _hear(self, listener: Listener, run_ids: Sequence[str], *, brief: bool = False, whole: bool = False) -> None:
+        """Subscribe a listener to unfinished runs: from now on, or all of it, or briefly what was.
+
+        What needs the journal, or room in the outbox, is left to a task.
+        """
+        later: dict[str, int] = {}
+        for run_id in run_ids:
+            run = self._runs[run_id]
+            if run_id in listener.subscriptions:
+                continue
+            now = run.last_seq or 0
+            topic = self._topics.get(run_id)
+            if now == 0 or (topic is not None and topic.live and not brief and not whole):
+                topic = self._topic(run)
+                topic.flush_all()
+                listener.place(topic, cursor=topic.head)
+            else:
+                later[run_id] = 0 if brief or whole else now
+        self._review(listener)
+        if later and self._nursery is not None:
+            self._nursery.start_soon(self._attach, listener, later, brief)
+
+    async def _attach(self, listener: Listener, cursors: dict[str, int], brief: bool) -> None:  # noqa: FBT001  start_soon
+        """Subscribe to runs that need the journal, each from its cursor on."""
+        await trio.lowlevel.checkpoint()
+        for run_id, cursor in cursors.items():
+            try:
+                async with self._held(run_id) as topic:
+                    if self._listeners.get(listener.outlet) is not listener:
+                        return
+                    if run_id not in listener.subscriptions:
+                        topic.flush_all()
+                        listener.place(topic, cursor=cursor, brief=topic.head if brief else 0)
+                    await listener.bring_on()
+            except UnknownRun:
+                continue
+            except ActorsError as error:
+                _logger.exception("run %s can not be shown to %s", run_id, listener.outlet.session_id)
+                listener.outlet.reply(ErrorReply(code=error.code, message=f"Run {run_id} can not be shown: {error}"))
+
+    def _listener(self, outlet: Outlet) -> Listener:
+        listener = self._listeners.get(outlet)
+        if listener is None:
+            listener = self._listeners[outlet] = Listener(outlet, self._journal, self._topics)
+        return listener
+
+    def _index(self, listener: Listener) -> None:
+        """List a listener where `open` looks."""
+        if listener.interests.everywhere is None:
+            self._everywhere.pop(listener, None)
+        else:
+            self._everywhere[listener] = None
+        for workflow_id in listener.interests.workflows:
+            self._workflows.setdefault(workflow_id, {})[listener] = None
+
+    def _unlist(self, workflow_id: str, listener: Listener) -> None:
+        waiting = self._workflows.get(workflow_id)
+        if waiting is not None:
+            waiting.pop(listener, None)
+            if not waiting:
+                del self._workflows[workflow_id]
+
+    def _review(self, listener: Listener) -> None:
+        for topic in listener.review():
+            self._release(topic)
+
+    def _topic(self, run: KnownRun) -> Topic:
+        topic = self._topics.get(run.run_id)
+        if topic is None:
+            topic = self._topics[run.run_id] = Topic(run, tally=self._tally, finished=self._finished)
+            self._start(topic)
+        return topic
+
+    def _start(self, topic: Topic) -> None:
+        """Give a live topic its flusher."""
+        if topic.live and not topic.ended and not topic.flushed and self._nursery is not None:
+            topic.flushed = True
+            self._nursery.start_soon(topic.flush_always)
+
+    @asynccontextmanager
+    async def _held(self, run_id: str) -> AsyncIterator[Topic]:
+        """A live topic that stays while inside.
+
+        Raises:
+            UnknownRun: no such run.
+        """
+        topic = self._topics.get(run_id)
+        if topic is None:
+            run = self._runs.get(run_id)
+            if run is None:
+                workflow_id, workflow = await self._plan(run_id)
+                run = KnownRun(run_id, workflow_id, workflow, last_seq=None)
+            topic = self._topic(run)
+        topic.holders += 1
+        try:
+            await topic.load(self._journal)
+            self._start(topic)
+            yield topic
+        finally:
+            topic.holders -= 1
+            self._release(topic)
+
+    def _finished(self, subscription: Subscription) -> None:
+        """A topic has nothing more for a subscription."""
+        self._listeners[subscription.outlet].forget(subscription.run_id)
+        self._release(self._topics[subscription.run_id])
+
+    def _release(self, topic: Topic) -> None:
+        """Drop a topic that nobody needs."""
+        if topic.idle and self._topics.get(topic.run.run_id) is topic:
+            del self._topics[topic.run.run_id]
+            topic.scope.cancel()
