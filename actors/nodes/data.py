@@ -83,12 +83,11 @@ class SwitchConfig:
 
 
 def _switch_ports(config: Mapping[str, Json]) -> tuple[str, ...] | None:
-    cases = config.get("cases", ())
-    ports = (
-        [case.get("port") if isinstance(case, Mapping) else None for case in cases]
-        if isinstance(cases, list)
-        else [None]
-    )
+    """The ports of the cases and the default; None where an expression will name one, or the config is wrong."""
+    cases = config.get("cases", [])
+    if not isinstance(cases, list):
+        return None
+    ports = [case.get("port") if isinstance(case, Mapping) else None for case in cases]
     ports.append(config.get("default", "default"))
     if any(not isinstance(port, str) or "{{" in port for port in ports):
         return None

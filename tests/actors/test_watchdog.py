@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from typing import Any
 
 import pytest
 import trio
@@ -95,7 +96,7 @@ async def test_protected_code_is_only_named():
 @on_main_posix
 async def test_own_code_that_a_node_calls_is_not_broken():
     """An exception never lands inside callboard's own code, whose state it could leave half changed."""
-    own = {"__name__": "actors.node", "spin": spin}
+    own: dict[str, Any] = {"__name__": "actors.node", "spin": spin}
     exec("def log():\n    spin(0.0)\n    deep()\ndef deep():\n    spin(1.4)\n", own)
     left: list[bool] = []
 
