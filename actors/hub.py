@@ -34,7 +34,7 @@ from actors.observer import NULL, Observer
 from actors.subscription import Outlet, Subscription
 from actors.topic import KnownRun, Tally, Topic
 from protocol.graph import Workflow
-from protocol.messages import ErrorReply, Event, NodeProgress, RunEnded, Snapshot, Subscribe, Unsubscribe
+from protocol.messages import ErrorReply, Event, NodeProgress, RunEnded, Snapshot, Subscribe, Unsubscribe, Unsubscribed
 
 __all__ = ["Hub", "HubStatistics", "Outlet", "OutletStatistics", "Plan", "open_hub"]
 
@@ -77,6 +77,8 @@ class OutletStatistics:
     """Run id → newest seq that was handed to it."""
     lagging: int
     """Runs of which it has not got everything."""
+    conflated: int
+    """Events that it was spared so far."""
 
 
 @asynccontextmanager
@@ -234,34 +236,24 @@ class Hub:
         self._index(listener)
         self._hear(listener, list(self._runs), brief=True)
 
-    def unsubscribe(self, outlet: Outlet, command: Unsubscribe, *, run_id: str | None) -> tuple[str, ...]:
-        """Let an outlet hear a workflow, or all runs, or some types of them no more. Idempotent.
+    def unsubscribe(self, outlet: Outlet, command: Unsubscribe, *, run_id: str | None) -> None:
+        """Let an outlet hear a workflow, or all runs, or some types of them no more. Idempotent. Replies `Unsubscribed`.
 
         Args:
             outlet: who.
             command: what; no types: all of it.
             run_id: the run that the command means, if there is one.
-
-        Returns:
-            The types that are still asked for, in the order of first asking: for the reply.
         """
         listener = self._listeners.get(outlet)
-        if listener is None:
-            return ()
-        scope = scope_of(command)
-        named = self._runs.get(run_id or "")
-        if not scope and named is not None:
-            scope = named.workflow_id
-        listener.interests.remove(scope, command.types)
-        if command.types is None or EVERYWHERE in command.types:
-            for heard in listener.subscriptions:
-                if heard == run_id or self._topics[heard].run.workflow_id == scope:
-                    listener.interests.remove_run(heard)
-        if scope not in listener.interests.workflows:
-            self._unlist(scope, listener)
-        self._index(listener)
-        self._review(listener)
-        return listener.interests.asked
+        if listener is not None:
+            self._withdraw(listener, command, run_id)
+        outlet.reply(
+            Unsubscribed(
+                workflow_id=command.workflow_id,
+                reply_to=command.id or None,
+                subscriptions=() if listener is None else listener.interests.asked,
+            )
+        )
 
     def drop(self, outlet: Outlet) -> None:
         """The connection is gone. Idempotent."""
@@ -325,16 +317,17 @@ class Hub:
             conflated=self._tally.conflated,
         )
 
-    def outlet_statistics(self, outlet: Outlet) -> OutletStatistics:
+    def heard_by(self, outlet: Outlet) -> OutletStatistics:
         """What it holds for one outlet; nothing for one that it does not know."""
         listener = self._listeners.get(outlet)
         if listener is None:
-            return OutletStatistics(subscriptions=(), positions={}, lagging=0)
+            return OutletStatistics(subscriptions=(), positions={}, lagging=0, conflated=0)
         subscriptions = listener.subscriptions.values()
         return OutletStatistics(
             subscriptions=listener.interests.asked,
             positions={each.run_id: self._topics[each.run_id].position(each) for each in subscriptions},
             lagging=sum(each.lags() for each in subscriptions),
+            conflated=listener.conflated,
         )
 
     async def _join(
@@ -358,6 +351,21 @@ class Hub:
                 listener.place(topic, cursor=cursor)
             self._review(listener)
             await listener.bring_on()
+
+    def _withdraw(self, listener: Listener, command: Unsubscribe, run_id: str | None) -> None:
+        scope = scope_of(command)
+        named = self._runs.get(run_id or "")
+        if not scope and named is not None:
+            scope = named.workflow_id
+        listener.interests.remove(scope, command.types)
+        if command.types is None or EVERYWHERE in command.types:
+            for heard in listener.subscriptions:
+                if heard == run_id or self._topics[heard].run.workflow_id == scope:
+                    listener.interests.remove_run(heard)
+        if scope not in listener.interests.workflows:
+            self._unlist(scope, listener)
+        self._index(listener)
+        self._review(listener)
 
     def _adopt(self, listener: Listener, command: Subscribe, run: KnownRun) -> None:
         """A run was named that is not of the workflow that was named, if one was."""

@@ -42,7 +42,14 @@ class Listener:
     interests: Interests = attrs.field(factory=Interests, init=False)
     subscriptions: dict[str, Subscription] = attrs.field(factory=dict, init=False)
     """By run id. Those that lag are served in this order."""
+    _conflated: int = attrs.field(default=0, init=False)
+    """Of subscriptions that are over."""
     _pass: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+
+    @property
+    def conflated(self) -> int:
+        """Events that the outlet was spared so far."""
+        return self._conflated + sum(subscription.conflated for subscription in self.subscriptions.values())
 
     def place(self, topic: Topic, *, cursor: int, brief: int = 0) -> None:
         """Be subscribed to a run from behind `cursor` on, whatever was before; not at all if it is not wanted."""
@@ -51,6 +58,7 @@ class Listener:
         old = self.subscriptions.pop(run.run_id, None)
         if old is not None:
             topic.leave(old)
+            self._conflated += old.conflated
         if interest is not None:
             subscription = Subscription(
                 self.outlet, run.run_id, interest.types, cursor, lossless=interest.lossless, brief=brief
@@ -60,7 +68,9 @@ class Listener:
 
     def forget(self, run_id: str) -> None:
         """Hear no more of a run: the subscription is over, and so is what was wanted for this run alone."""
-        self.subscriptions.pop(run_id, None)
+        subscription = self.subscriptions.pop(run_id, None)
+        if subscription is not None:
+            self._conflated += subscription.conflated
         self.interests.remove_run(run_id)
 
     def leave(self, run_id: str) -> None:

@@ -84,6 +84,8 @@ class Subscription:
     """Of what is up to this seq it gets only the newest status of each node; 0: everything."""
     spared: int = 0
     """Seqs left out since its last message."""
+    conflated: int = 0
+    """Seqs left out in all, as its messages have said."""
     place: Place = Place.LAGS
 
     def lags(self) -> bool:

@@ -273,6 +273,7 @@ class Topic:
                 self._tally.refused += 1
                 return False
             self._tally.conflated += left_out
+            subscription.conflated += left_out
             subscription.cursor, subscription.spared = sent, 0
             return True
 
