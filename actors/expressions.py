@@ -144,7 +144,7 @@ def matches(text: str, pattern: str) -> bool:
         ValueError: the pattern is not a regular expression.
     """
     try:
-        return bool(_program("text.matches(pattern)").execute({"text": text, "pattern": pattern}))
+        return bool(_call(_program("text.matches(pattern)").execute, {"text": text, "pattern": pattern}))
     except Exception as exc:
         raise ValueError(_first_line(exc)) from exc
 
@@ -183,14 +183,9 @@ class _Compiled:
         if self.analysis.macros:
             self._refuse_long(data, node)
         try:
-            return _json(self.program.execute(data))
+            return _json(_call(self.program.execute, data))
         except Exception as exc:  # noqa: BLE001  # whatever CEL raises is this node's failure, and is raised as such
             self._fail(_reason(exc, self.references, data), node, exc)
-        except BaseException as exc:
-            # A panic of the compiled code is no Exception, but it is this node's failure all the same.
-            if type(exc).__name__ != "PanicException":
-                raise
-            self._fail(_first_line(exc), node, exc)
 
     def _refuse_long(self, data: Mapping[str, Any], node: str) -> None:
         facts = self.analysis
@@ -295,7 +290,19 @@ class _Compiler:
 
 @functools.lru_cache(maxsize=1024)
 def _program(source: str) -> Any:
-    return cel.compile(source)
+    return _call(cel.compile, source)
+
+
+def _call(fn: Callable[..., Any], argument: object) -> Any:
+    """Call compiled code; a panic of it, which is no Exception, becomes one."""
+    try:
+        return fn(argument)
+    except Exception:
+        raise
+    except BaseException as exc:
+        if type(exc).__name__ != "PanicException":
+            raise
+        raise RuntimeError(str(exc)) from exc  # noqa: ASYNC104  a panic is no Cancelled
 
 
 def _compile(source: str) -> tuple[Any, Analysis]:
@@ -306,10 +313,6 @@ def _compile(source: str) -> tuple[Any, Analysis]:
     try:
         program = _program(source)
     except Exception as exc:
-        raise _bad(_first_line(exc)) from exc
-    except BaseException as exc:
-        if type(exc).__name__ != "PanicException":
-            raise
         raise _bad(_first_line(exc)) from exc
     analysis = analyse(source)
     for name in program.variables():

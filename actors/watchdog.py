@@ -1,9 +1,9 @@
 """The watchdog: names, and where it can breaks, a step that does not yield.
 
 *Theory of operation.* trio runs each task until it awaits something that waits; meanwhile nothing else in the process
-moves. A thread looks at the loop four times a second. It needs no hook on each step: the loop counts its passes (one
-instrument call before and one after it waits for I/O), and in one pass a task runs once, so a thread that meets the
-same task's frame twice in one pass has met one and the same step.
+moves. A thread looks at the loop four times a second. It needs no hook on each step, which would cost every node: the
+loop counts its passes (one instrument call for each), and in one pass a task runs once, so a thread that meets the same
+task's frame twice in one pass has met one and the same step.
 
 A step longer than `warn` is written to the log of the program at once, since the loop may never come back (and again
 when it has taken twice as long, and so on), and told to `on_warn` once, as soon as the loop can. A step longer than
@@ -17,6 +17,7 @@ alone. Compiled code that does not return to Python cannot be broken, only named
 The thread ends, and handler and instrument are gone, when `open_watchdog` is left, at once and whatever the reason.
 """
 
+import inspect
 import logging
 import math
 import signal
@@ -94,7 +95,6 @@ class Watchdog(trio.abc.Instrument):
         self._root = trio.lowlevel.current_root_task()
         self._loop_thread = threading.get_ident()
         self._ticks = 0
-        self._busy = True
         self._closing = threading.Event()
         self._target: _Step | None = None
         """The step to break; read by the signal handler."""
@@ -103,14 +103,9 @@ class Watchdog(trio.abc.Instrument):
         self.can_break = False
         """Whether this process and thread can be sent the signal."""
 
-    def before_io_wait(self, timeout: float) -> None:
-        """The loop has nothing to run."""
-        self._busy = False
-
     def after_io_wait(self, timeout: float) -> None:
         """A new pass begins."""
         self._ticks += 1
-        self._busy = True
 
     def open(self) -> None:
         """Start to watch."""
@@ -152,7 +147,7 @@ class Watchdog(trio.abc.Instrument):
         """The step that runs now: the one of the last look, or a new one; None if the loop waits."""
         tick = self._ticks
         frame = sys._current_frames().get(self._loop_thread)  # noqa: SLF001  # the documented way to see another thread
-        if frame is None or not self._busy or tick != self._ticks:
+        if frame is None or tick != self._ticks:
             return None
         root = _task_frame(frame)
         if root is None:
@@ -234,12 +229,13 @@ async def open_watchdog(
 
 
 def _task_frame(frame: FrameType) -> FrameType | None:
-    """The first frame of the task that runs in these frames: the one that trio's loop called."""
+    """The first frame of the task that runs in these frames, the one that trio's loop called; None if none runs."""
     current: FrameType | None = frame
     while current is not None and current.f_back is not None:
         caller = current.f_back
         if caller.f_code.co_name == "unrolled_run" and caller.f_globals.get("__name__") == "trio._core._run":
-            return current
+            # The loop calls plain functions too, above all the one that waits for I/O.
+            return current if current.f_code.co_flags & inspect.CO_COROUTINE else None
         current = caller
     return None
 
