@@ -237,7 +237,7 @@ class Hub:
         self._hear(listener, list(self._runs), brief=True)
 
     def unsubscribe(self, outlet: Outlet, command: Unsubscribe, *, run_id: str | None) -> None:
-        """Let an outlet hear a workflow, or all runs, or some types of them no more. Idempotent. Replies `Unsubscribed`.
+        """Let an outlet hear a workflow, all runs, or some types of them no more. Idempotent; replies `Unsubscribed`.
 
         Args:
             outlet: who.

@@ -61,7 +61,13 @@ class Listener:
             self._conflated += old.conflated
         if interest is not None:
             subscription = Subscription(
-                self.outlet, run.run_id, interest.types, cursor, lossless=interest.lossless, brief=brief
+                self.outlet,
+                run.run_id,
+                interest.types,
+                cursor,
+                exact=topic.head,
+                lossless=interest.lossless,
+                brief=brief,
             )
             self.subscriptions[run.run_id] = subscription
             topic.join(subscription)

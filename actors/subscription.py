@@ -78,8 +78,10 @@ class Subscription:
     """None: all of them."""
     cursor: int
     """The newest seq that it has got, or was not to get. Kept up only while it is not at the head."""
+    exact: int = 0
+    """Nothing up to this seq is left out: it was there when the subscription began, and was asked for."""
     lossless: bool = False
-    """Nothing is left out while it lags."""
+    """Nothing at all is left out."""
     brief: int = 0
     """Of what is up to this seq it gets only the newest status of each node; 0: everything."""
     spared: int = 0

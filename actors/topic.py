@@ -8,8 +8,9 @@ not been sent, and whoever is placed at `head` in one synchronous step misses an
 
 A subscriber whose outlet refuses a push keeps only its cursor, and so does one that begins at an earlier seq.
 `advance` brings it on in one pass from there to the head, in order of seq, leaving out superseded node statuses and
-saying so on the next message. A last count that no message could carry is owed: that subscriber's next message is made
-for it alone. Progress is for who is at the head; only the last one is part of every delivery of the ending.
+saying so on the next message; what was there when it subscribed is not left out, for a replay is exact. A last count
+that no message could carry is owed: that subscriber's next message is made for it alone. Progress is for who is at the
+head; only the last one is part of every delivery of the ending.
 
 A topic is *loading* until its view has reached the ring: whoever needs it first reads the journal, page by page; if
 that one is cancelled, the next goes on from where the view is. Meanwhile the ring may drop its oldest events, because
@@ -410,7 +411,9 @@ class Topic:
 
         A status that ends an instance is its last; an instance that has not ended is the only one of its node.
         """
-        if subscription.lossless or not isinstance(event, NodeChanged) or event.status in NODE_ENDED:
+        if subscription.lossless or event.seq <= subscription.exact:
+            return False
+        if not isinstance(event, NodeChanged) or event.status in NODE_ENDED:
             return False
         newest = self._view.nodes.get(event.node_id)
         return newest is not None and newest.seq > event.seq and subscription.wants(newest)
