@@ -6,7 +6,7 @@ the completion of a shell are not to wait for a server, nor a server for the dra
 
 Exit statuses: 0 well; 1 the run failed, the graph has errors, the port is taken; 2 nothing was started: usage,
 settings, an unreadable file, a graph that cannot start; 130 and 143 ended by SIGINT and SIGTERM; 141 nobody reads
-stdout.
+the stdout of a run.
 """
 
 import json
@@ -70,11 +70,6 @@ def main() -> int:
         return NOT_STARTED
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        from actors.spool import unplug
-
-        unplug(sys.stdout)
-        return NO_READER
 
 
 def _setting_flags(command: F) -> F:
@@ -179,7 +174,7 @@ def run_command(
 
     \b
     Exit status: 0 completed; 1 failed; 2 not started (usage, settings, an invalid graph);
-    130 stopped by Ctrl-C, 143 by SIGTERM.
+    130 stopped by Ctrl-C, 143 by SIGTERM; 141 nobody reads stdout any more.
     """
     settings = load_settings(flags, config=config)
     _log(settings.log_level)
@@ -319,23 +314,17 @@ def _log(level: str) -> None:
 
 
 def _in_trio(command: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Run an async command; an end that is nobody's bug arrives without a traceback.
-
-    Raises:
-        BrokenPipeError: nobody reads stdout any more.
-        KeyboardInterrupt: a Ctrl-C outside of the time in which the command listens for it.
-    """
+    """Run an async command; returns its exit status, or that of an end which is nobody's bug."""
     import trio
 
-    ends: list[BaseException] = []
-    status = NOT_STARTED
+    from actors.spool import unplug
+
+    status = NO_READER
     try:
         status = trio.run(command)
-    except* (BrokenPipeError, KeyboardInterrupt) as group:
-        ends.append(group)
-    while ends:
-        end = ends.pop()
-        if not isinstance(end, BaseExceptionGroup):
-            raise end
-        ends.extend(end.exceptions)
+    except* BrokenPipeError:
+        unplug(sys.stdout)
+    except* KeyboardInterrupt:
+        # A Ctrl-C outside of the time in which the command listens for it.
+        status = INTERRUPTED
     return status
