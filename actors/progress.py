@@ -40,12 +40,18 @@ class ProgressTeller:
     _said: tuple[int, str] | None = attrs.field(default=None, init=False)
     _nodes: dict[tuple[str, Iteration], NodeProgress] = attrs.field(factory=dict, init=False)
     """Node instance → its newest progress, not said yet."""
+    _newest: Spelled[Progress] | None = attrs.field(default=None, init=False)
     _final: Spelled[Progress] | None = attrs.field(default=None, init=False)
 
     @property
     def number(self) -> int:
         """Of the newest message."""
         return self._number
+
+    @property
+    def newest(self) -> Spelled[Progress] | None:
+        """What was said last, if it still holds."""
+        return self._newest if self._said == self._now() else None
 
     @property
     def final(self) -> Spelled[Progress] | None:
@@ -83,7 +89,8 @@ class ProgressTeller:
         news: list[Spelled[Progress] | Spelled[NodeProgress]] = []
         if self._said != self._now():
             self._said = self._now()
-            news.append(Spelled(self._view.progress(at=at, n=self._count())))
+            self._newest = Spelled(self._view.progress(at=at, n=self._count()))
+            news.append(self._newest)
         nodes, self._nodes = self._nodes, {}
         for message in nodes.values():
             newest = self._view.nodes.get(message.node_id)

@@ -10,7 +10,7 @@ A subscriber whose outlet refuses a push keeps only its cursor, and so does one 
 `advance` brings it on in one pass from there to the head, in order of seq, leaving out superseded node statuses and
 saying so on the next message; what was there when it subscribed is not left out, for a replay is exact. A last count
 that no message could carry is owed: that subscriber's next message is made for it alone. Progress is for who is at the
-head; only the last one is part of every delivery of the ending.
+head; who gets there is told the newest, and the last one is part of every delivery of the ending.
 
 A topic is *loading* until its view has reached the ring: whoever needs it first reads the journal, page by page; if
 that one is cancelled, the next goes on from where the view is. Meanwhile the ring may drop its oldest events, because
@@ -240,7 +240,7 @@ class Topic:
         """Bring a subscription that is not at the head on, as far as ring and outbox allow."""
         ring = self._ring
         if subscription.brief and not self._brief(subscription):
-            return self._lag(subscription)
+            return Pace.FULL
         if subscription.cursor < self.head:
             if subscription.cursor + 1 < ring.first:
                 return Pace.AWAY
@@ -248,10 +248,12 @@ class Topic:
             delivered = self.offer(subscription, rest)
             ring.trim(self.head)
             if not delivered:
-                return self._lag(subscription)
+                self._place(subscription, Place.LAGS)
+                return Pace.FULL
         if self.ended:
             self._finish(subscription)
         else:
+            self._tell_newest(subscription)
             self._place(subscription, Place.OWING if subscription.spared else Place.HEAD)
         return Pace.DONE
 
@@ -406,6 +408,13 @@ class Topic:
         subscription.cursor, subscription.brief = subscription.brief, 0
         return True
 
+    def _tell_newest(self, subscription: Subscription) -> None:
+        """Who has caught up need not wait for a change to know how far the run is – if there is room for that."""
+        newest, outlet = self._progress.newest, subscription.outlet
+        if subscription.place is Place.LAGS and newest is not None and subscription.wants(newest.message):
+            self._tally.pushes += 1
+            outlet.push(joined([newest.spell(outlet.dialect, batch=outlet.batch)], batch=outlet.batch))
+
     def _superseded(self, event: Event, subscription: Subscription) -> bool:
         """Whether a newer status of the same node instance follows, up to the head, and will be sent.
 
@@ -417,10 +426,6 @@ class Topic:
             return False
         newest = self._view.nodes.get(event.node_id)
         return newest is not None and newest.seq > event.seq and subscription.wants(newest)
-
-    def _lag(self, subscription: Subscription) -> Pace:
-        self._place(subscription, Place.LAGS)
-        return Pace.FULL
 
     def _place(self, subscription: Subscription, place: Place) -> None:
         """Move a subscription from where it is."""

@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -668,7 +669,7 @@ async def test_progress_comes_once_more_right_before_the_ending(autojump_clock: 
             run.node(f"n{n}", NodeStatus.SUCCESS)
         await trio.sleep(1)
         assert ear.progress[-1]["payload"]["progress"] == 100
-        said_to_slow = len(slow.progress)
+        said, said_to_slow = len(ear.progress), len(slow.progress)
         run.end()
         await settled()
         await drain(stage.hub, slow)
@@ -677,6 +678,7 @@ async def test_progress_comes_once_more_right_before_the_ending(autojump_clock: 
             *_, progress, ending = each.heard
             assert (progress["type"], ending["type"]) == ("execution.progress", "execution.complete")
             assert progress["payload"]["progress"] == 100
+        assert len(ear.progress) == said + 1
         assert len(slow.progress) == said_to_slow + 1
         assert len(late.progress) == 1
 
@@ -705,6 +707,8 @@ async def test_the_progress_of_a_node_is_the_newest_and_never_follows_its_end(au
         assert rising(reported)
         report(99.5)
         run.node("n0", NodeStatus.SUCCESS)
+        report(99.9)
+        await trio.sleep(1)
         report(99.9)
         await trio.sleep(1)
         assert not any(each["payload"].get("progress", 0) in (99.5, 99.9) for each in ear.heard)
@@ -865,10 +869,12 @@ async def test_a_starter_may_stop_hearing_its_run(autojump_clock: MockClock):
         stage.hub.watch(ear, "r1")
         run.start()
         await settled()
+        await stage.hub.subscribe(ear, Subscribe(workflow_id="w1", after="r1:1"), run_id="r1")
         stage.hub.unsubscribe(ear, Unsubscribe(workflow_id="w1"), run_id="r1")
         run.log()
         await settled()
         assert ear.seqs == [1]
+        assert stage.hub._workflows == {}
 
 
 async def test_a_dropped_outlet_is_forgotten(autojump_clock: MockClock):
@@ -887,6 +893,7 @@ async def test_a_dropped_outlet_is_forgotten(autojump_clock: MockClock):
         assert (statistics.outlets, statistics.topics, statistics.subscriptions) == (0, 0, 0)
         assert not await stage.hub.refill(ear)
         heard = len(ear.heard)
+        ear.stalled, ear.waiting = False, 0
         run.log()
         stage.run("r2", "later").start()
         await settled()
@@ -913,13 +920,7 @@ class Slow:
 
 async def test_a_topic_is_loaded_while_its_run_goes_on(autojump_clock: MockClock):
     """A run that nobody heard is read page by page, what is published meanwhile is neither lost nor told twice."""
-    slow: list[Slow] = []
-
-    def wrap(journal: MemoryJournal) -> Journal:
-        slow.append(Slow(journal))
-        return slow[0]
-
-    async with opened(wrap) as stage, trio.open_nursery() as nursery:
+    async with opened(Slow) as stage, trio.open_nursery() as nursery:
         run, ears = stage.run(), [Ear() for _ in range(5)]
         run.start()
         run.log(3499)
@@ -931,12 +932,8 @@ async def test_a_topic_is_loaded_while_its_run_goes_on(autojump_clock: MockClock
 
         nursery.start_soon(tell)
         for ear in ears:
-            nursery.start_soon(
-                lambda ear=ear: stage.hub.subscribe(ear, Subscribe(workflow_id="w1", after_seq=3400), run_id=None)
-            )
-            nursery.start_soon(
-                lambda ear=ear: stage.hub.subscribe(ear, Subscribe(workflow_id="w1", after="r1:3400"), run_id="r1")
-            )
+            command = Subscribe(workflow_id="w1", after="r1:3400")
+            nursery.start_soon(partial(stage.hub.subscribe, ear, command, run_id="r1"))
         await trio.sleep(1)
         for ear in ears:
             assert ear.seqs == list(range(3401, 3601))
@@ -971,6 +968,134 @@ async def test_a_cancelled_loader_leaves_the_rest_to_the_next(autojump_clock: Mo
         run.log()
         await settled()
         assert second.seqs == [2501]
+
+
+async def test_a_position_that_was_published_is_never_beyond_the_end(autojump_clock: MockClock):
+    """Not even within the window: a client that read it over HTTP may come back faster than the flusher."""
+    async with opened() as stage:
+        run, early, ear = stage.run(), Ear(), Ear()
+        stage.hub.watch(early, "r1")
+        run.start()
+        await wait_all_tasks_blocked()
+        run.log(3)
+        await stage.hub.subscribe(ear, Subscribe(workflow_id="w1", after="r1:4"), run_id="r1")
+        (confirmed,) = ear.replies
+        assert isinstance(confirmed, Subscribed)
+        assert (confirmed.reset, confirmed.last_seq, confirmed.from_seq) == (False, 4, 5)
+        run.log()
+        await settled()
+        assert (early.seqs, ear.seqs) == ([1, 2, 3, 4, 5], [5])
+
+
+async def test_what_was_read_before_it_was_published_is_not_told_twice(autojump_clock: MockClock):
+    """A durable journal publishes a little after its commit; who loads the run in between knows more than the hub."""
+    async with opened() as stage:
+        run, ear = stage.run(), Ear()
+        run.start()
+        stage.journal.attach(None)
+        run.log(2)
+        await stage.hub.subscribe(ear, Subscribe(workflow_id="w1", after="r1:1"), run_id="r1")
+        assert ear.seqs == [2, 3]
+        stage.hub.publish("r1", (await stage.journal.load("r1", 1)).events, ())
+        stage.journal.attach(stage.hub)
+        run.log()
+        await settled()
+        assert ear.seqs == [2, 3, 4]
+
+
+async def test_a_note_that_comes_during_the_loading_is_in_the_state(autojump_clock: MockClock):
+    """The pages were read before it, its events are in the ring: the snapshot has it all the same."""
+    async with opened(Slow) as stage:
+        run, ear = stage.run(), Ear()
+        run.start()
+        run.log(1500)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(stage.hub.subscribe, ear, Subscribe(workflow_id="w1"), run_id="r1"))
+            await trio.sleep(0.015)
+            log = Logged(**run.head(), level="info", message="set")
+            stage.journal.append_nowait(run.claim, [log], [("var/x", 1)])
+        snapshot = ear.replies[-1]
+        assert isinstance(snapshot, Snapshot)
+        assert (snapshot.last_seq, snapshot.variables) == (1502, {"x": 1})
+
+
+@pytest.mark.parametrize("lines", [0, 10], ids=["refused with its events", "said to nobody"])
+async def test_who_has_caught_up_hears_the_progress_that_it_missed(lines: int, autojump_clock: MockClock):
+    """Nothing is said while it lags; once it is at the head it need not wait for the next event."""
+    async with opened() as stage:
+        run, ear = stage.run(), Ear(stalled=True, room=0)
+        stage.hub.watch(ear, "r1")
+        run.start()
+        await trio.sleep(1)
+        said = len(ear.progress)
+        run.log(lines)
+        await settled()
+        run.node("n0")
+        run.node("n0", NodeStatus.SUCCESS)
+        await trio.sleep(1)
+        assert len(ear.progress) == said
+        ear.stalled = False
+        await drain(stage.hub, ear)
+        await trio.sleep(1)
+        assert [each["payload"]["completed_nodes"] for each in ear.progress[said:]] == [1]
+        assert stage.hub.statistics().lagging == 0
+
+
+@pytest.mark.parametrize("bursts", [2, 100], ids=["in the ring", "in the journal"])
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_pass_leaves_alone_what_was_left_meanwhile(turns: int, bursts: int, autojump_clock: MockClock):
+    """Unsubscribed, or moved, while it was being brought on: nothing of the old place is sent any more."""
+    async with opened(Slow) as stage, trio.open_nursery() as nursery:
+        run, gone, moved = stage.run(), Ear(stalled=True, room=0), Ear(stalled=True, room=0)
+        for ear in (gone, moved):
+            stage.hub.watch(ear, "r1")
+        run.start()
+        await settled()
+        for _ in range(bursts):
+            run.log(64)
+            await trio.sleep(0.001)
+        await settled()
+        for ear in (gone, moved):
+            ear.waiting = 0
+            nursery.start_soon(stage.hub.refill, ear)
+        for _ in range(turns):
+            await trio.lowlevel.checkpoint()
+        stage.hub.drop(gone)
+        heard = len(gone.heard)
+        await stage.hub.subscribe(moved, Subscribe(workflow_id="w1", after="r1:100"), run_id="r1")
+        await settled()
+        await drain(stage.hub, moved)
+        assert len(gone.heard) == heard
+        start = moved.heard.index(moved.replies[0])
+        assert [each["seq"] for each in moved.heard[start + 1 :] if "seq" in each] == list(range(101, 2 + 64 * bursts))
+
+
+async def test_two_passes_for_one_outlet_take_turns(autojump_clock: MockClock):
+    """A writer that asks while a subscribe still replays: nothing is sent twice, both come to an end."""
+    async with opened(Slow) as stage, trio.open_nursery() as nursery:
+        run, ear = stage.run(), Ear()
+        run.start()
+        run.log(2499)
+        nursery.start_soon(partial(stage.hub.subscribe, ear, Subscribe(workflow_id="w1", after_seq=0), run_id="r1"))
+        for _ in range(10):
+            nursery.start_soon(drain, stage.hub, ear)
+            await trio.sleep(0.005)
+        await trio.sleep(1)
+        assert ear.seqs == list(range(1, 2501))
+
+
+async def test_a_ring_is_bounded_while_its_topic_is_loaded(autojump_clock: MockClock):
+    """Everything that comes meanwhile is in the journal too: what the ring has dropped is read from there."""
+    async with opened(Slow) as stage, trio.open_nursery() as nursery:
+        run, ear = stage.run(), Ear()
+        run.start()
+        run.log(1999)
+        nursery.start_soon(partial(stage.hub.subscribe, ear, Subscribe(workflow_id="w1", after="r1:1000"), run_id="r1"))
+        await trio.sleep(0.005)
+        run.log(2 * RING_EVENTS)
+        assert stage.hub.statistics().ring_events == RING_EVENTS
+        await trio.sleep(1)
+        assert ear.seqs == list(range(1001, 2001 + 2 * RING_EVENTS))
 
 
 async def test_a_replay_is_exact_and_only_what_comes_during_it_is_conflated(autojump_clock: MockClock):
@@ -1132,6 +1257,18 @@ async def test_a_flusher_lives_no_longer_than_its_topic_is_wanted(autojump_clock
         await settled()
         assert trio.lowlevel.current_statistics().tasks_living == idle
         assert stage.hub.statistics().ring_events == 0
+
+
+async def test_leaving_the_hub_delivers_what_was_committed(autojump_clock: MockClock):
+    """Also what still waited for its window."""
+    async with opened() as stage:
+        run, ear = stage.run(), Ear()
+        stage.hub.watch(ear, "r1")
+        run.start()
+        await wait_all_tasks_blocked()
+        run.log(3)
+        assert ear.seqs == [1]
+    assert ear.seqs == [1, 2, 3, 4]
 
 
 async def test_what_an_outlet_hears_can_be_asked(autojump_clock: MockClock):
