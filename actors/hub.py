@@ -188,7 +188,7 @@ class Hub:
         listener = self._listener(outlet)
         if quiet:
             if run_id is not None:
-                listener.interests.want_run(run_id, Interest(None))
+                listener.interests.want_run(run_id)
                 await self._join(listener, command, run_id, Position(0), quiet=True)
             return
         position = position_of(command)
@@ -221,7 +221,7 @@ class Hub:
         if run_id not in self._runs:
             raise UnknownRun(f"no unfinished run {run_id}")
         listener = self._listener(outlet)
-        listener.interests.want_run(run_id, Interest(None))
+        listener.interests.want_run(run_id)
         self._hear(listener, [run_id], whole=True)
 
     def hear_all(self, outlet: Outlet, types: frozenset[str] | None) -> None:
@@ -340,7 +340,9 @@ class Hub:
             topic.flush_all()
             head, run = topic.head, topic.run
             if not quiet and command.workflow_id != run.workflow_id:
-                self._adopt(listener, command, run)
+                # A run was named, without its workflow or with another one.
+                listener.interests.add(run.workflow_id, command.types, lossless=command.lossless)
+                self._index(listener)
             reset = position.reset or (position.seq is not None and position.seq > head)
             cursor = head if reset or position.seq is None else position.seq
             if not quiet:
@@ -366,15 +368,6 @@ class Hub:
             self._unlist(scope, listener)
         self._index(listener)
         self._review(listener)
-
-    def _adopt(self, listener: Listener, command: Subscribe, run: KnownRun) -> None:
-        """A run was named that is not of the workflow that was named, if one was."""
-        types = command.types
-        if command.workflow_id:
-            listener.interests.want_run(run.run_id, Interest.of(types, lossless=command.lossless))
-        else:
-            listener.interests.add(run.workflow_id, types, lossless=command.lossless)
-            self._index(listener)
 
     def _hear(self, listener: Listener, run_ids: Sequence[str], *, brief: bool = False, whole: bool = False) -> None:
         """Subscribe a listener to unfinished runs: from now on, or all of it, or briefly what was.

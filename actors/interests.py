@@ -2,7 +2,7 @@
 
 Theory of operation: interests of different scopes are kept apart, because each is withdrawn on its own; what an outlet
 is sent of a run is the union of those that match, so nothing is ever sent twice and a subscription never narrows
-another. The number of scopes and types is bounded per outlet; beyond that a subscription is refused.
+another. What one outlet may ask for is bounded, in number and in length; beyond that a subscription is refused.
 
 It owns nothing, and knows neither topics nor positions.
 """
@@ -23,7 +23,10 @@ EVERYWHERE: Final = "*"
 SEQ_MAX_DIGITS: Final = 15
 
 MAX_ASKED: Final = 10_000
-"""Workflows and types that one outlet may ask for."""
+"""Workflows, and types of each of them, that one outlet may ask for in all."""
+
+MAX_NAME_CHARS: Final = 1_000
+"""Of a workflow id or a type."""
 
 
 @attrs.frozen
@@ -63,9 +66,12 @@ class Interests:
 
     _everywhere: Interest | None = attrs.field(default=None, init=False)
     _workflows: dict[str, Interest] = attrs.field(factory=dict, init=False)
-    _runs: dict[str, Interest] = attrs.field(factory=dict, init=False)
+    _runs: set[str] = attrs.field(factory=set, init=False)
+    """Those of which everything is wanted."""
     _asked: dict[str, set[str]] = attrs.field(factory=dict, init=False)
     """Type → the scopes (a workflow id or `*`) for which it was asked, in the order of first asking."""
+    _pairs: int = attrs.field(default=0, init=False)
+    """Scopes in all of `_asked`."""
 
     @property
     def everywhere(self) -> Interest | None:
@@ -84,8 +90,8 @@ class Interests:
 
     def of(self, *, run_id: str, workflow_id: str) -> Interest | None:
         """What is wanted of a run; None: nothing."""
-        union: Interest | None = None
-        for interest in (self._everywhere, self._workflows.get(workflow_id), self._runs.get(run_id)):
+        union = Interest(None) if run_id in self._runs else None
+        for interest in (self._everywhere, self._workflows.get(workflow_id)):
             if interest is not None:
                 union = interest if union is None else union | interest
         return union
@@ -94,15 +100,20 @@ class Interests:
         """Want something of a workflow, or of all runs (`*`).
 
         Raises:
-            BadField: too much is wanted already; nothing has changed.
+            BadField: too much is wanted already, or a name is too long; nothing has changed.
         """
-        names = () if types is None else tuple(types)
-        new = (scope not in self._workflows) + sum(name not in self._asked for name in names)
-        if new and len(self._workflows) + len(self._asked) + new > MAX_ASKED:
-            raise BadField([("types" if names else "workflow_id", f"more than {MAX_ASKED} subscriptions")])
+        names = () if types is None else tuple(dict.fromkeys(types))
+        where = "types" if names else "workflow_id"
+        if any(len(name) > MAX_NAME_CHARS for name in (scope, *names)):
+            raise BadField([(where, f"longer than {MAX_NAME_CHARS} characters")])
+        pairs = sum(scope not in self._asked.get(name, ()) for name in names)
+        more = pairs + (scope not in self._workflows)
+        if more and len(self._workflows) + self._pairs + more > MAX_ASKED:
+            raise BadField([(where, f"more than {MAX_ASKED} subscriptions")])
         self.want(scope, Interest.of(types, lossless=lossless))
         for name in names:
             self._asked.setdefault(name, set()).add(scope)
+        self._pairs += pairs
 
     def want(self, scope: str, interest: Interest) -> None:
         """The same, of the server's own accord: no type is listed as asked for."""
@@ -111,9 +122,9 @@ class Interests:
         else:
             self._workflows[scope] = interest | self._workflows[scope] if scope in self._workflows else interest
 
-    def want_run(self, run_id: str, interest: Interest) -> None:
-        """Want something of one run, as long as it goes on."""
-        self._runs[run_id] = interest | self._runs[run_id] if run_id in self._runs else interest
+    def want_run(self, run_id: str) -> None:
+        """Want everything of one run, as long as it goes on."""
+        self._runs.add(run_id)
 
     def remove(self, scope: str, types: Iterable[str] | None) -> None:
         """Want nothing, or not these types, of a workflow or of all runs any more.
@@ -123,8 +134,9 @@ class Interests:
         names = None if types is None or EVERYWHERE in (types := frozenset(types)) else types
         for name in tuple(self._asked) if names is None else names:
             scopes = self._asked.get(name)
-            if scopes is not None:
-                scopes.discard(scope)
+            if scopes is not None and scope in scopes:
+                scopes.remove(scope)
+                self._pairs -= 1
                 if not scopes:
                     del self._asked[name]
         if scope == EVERYWHERE:
@@ -136,7 +148,7 @@ class Interests:
 
     def remove_run(self, run_id: str) -> None:
         """Want nothing of this run for its own sake any more."""
-        self._runs.pop(run_id, None)
+        self._runs.discard(run_id)
 
 
 def scope_of(command: Subscribe | Unsubscribe) -> str:

@@ -1330,3 +1330,19 @@ async def test_whatever_happens_seq_rises_and_every_gap_is_counted(seed: int, au
                 for earlier, later in pairwise(told):
                     assert later["seq"] - earlier["seq"] == 1 + later.get("conflated", 0)
         assert stage.hub.statistics().topics == 0
+
+
+@pytest.mark.parametrize("named", ["", "w2"], ids=["no workflow", "another workflow"])
+async def test_a_run_may_be_named_without_its_workflow(named: str, autojump_clock: MockClock):
+    """The run is heard, and so are the later ones of the workflow that it is of."""
+    async with opened() as stage:
+        run, ear = stage.run(), Ear()
+        run.start()
+        await stage.hub.subscribe(ear, Subscribe(workflow_id=named, run_id="r1", after_seq=0), run_id="r1")
+        (confirmed,) = ear.replies
+        assert confirmed.workflow_id == (named or "w1")
+        run.end()
+        await settled()
+        stage.run("r2", "w1").start()
+        await settled()
+        assert [event["id"] for event in ear.events] == ["r1:1", "r1:2", "r2:1"]
