@@ -331,7 +331,8 @@ class MemoryJournal:
         if record.closed is not None:
             raise JournalError(f"run {claim.run_id} has ended ({record.closed}) and takes nothing more")
         record.take(events, notes, close)
-        record.doorbell.unpark_all()
+        if record.doorbell:
+            record.doorbell.unpark_all()
         if self._published is not None:
             self._published.publish(claim.run_id, events, notes)
         return _DURABLE

@@ -159,7 +159,9 @@ class Topic:
             return
         if notes:
             self._attach(notes)
-        self._bell.unpark_all()
+        # Asking first is cheaper: mostly the flusher is in its window.
+        if self._bell:
+            self._bell.unpark_all()
         while ring.end - self.head > RING_EVENTS and not self.ended:
             self.flush()
 
