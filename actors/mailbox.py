@@ -87,7 +87,7 @@ class Mailbox:
         if not self._closed:
             self._send.send_nowait(message)
 
-    async def ask(self, command: C, answer: type[R]) -> R:  # noqa: ARG002  `answer` only carries the type
+    async def ask(self, command: C, answer: type[R]) -> R:
         """Hand a command over and wait for its answer. A cancel while it waits drops the answer, not the command.
 
         Raises:
@@ -123,6 +123,11 @@ class Mailbox:
             trio.WouldBlock: there is none.
         """
         return self._taken(self._receive.receive_nowait())
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a message is there."""
+        return self._receive.statistics().current_buffer_used > 0
 
     def close(self) -> None:
         """End it: what waits and what comes is answered `ActorGone`. Idempotent."""

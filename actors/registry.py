@@ -131,15 +131,13 @@ class Prepared:
         return {} if self._template is None else self._template.references
 
     @property
-    def effects(self) -> bool:
-        """Whether it acts on the outside world, as far as that can be told before its expressions are resolved."""
-        if self._template is not None or self._fault is not None:
-            return self.spec.constant_traits is None or self.spec.constant_traits.effects
-        return self.spec.traits(self._constant).effects
-
-    def interruptible(self, config: Any) -> bool:
-        """Whether a pause may cut it, with this resolved config."""
-        return self.spec.traits(config).interruptible
+    def traits(self) -> Traits:
+        """How it may be treated, as far as that can be told before its expressions are resolved; else with care."""
+        if self.spec.constant_traits is not None:
+            return self.spec.constant_traits
+        if self._template is None and self._fault is None:
+            return self.spec.traits(self._constant)
+        return Traits(effects=True, interruptible=False, at_most_once=False)
 
     def resolve(self, scope: Scope) -> Any:
         """The config object that the node gets. The scope is not touched if there is no expression.

@@ -34,7 +34,7 @@ from protocol.messages import (
 )
 from protocol.states import NODE_ENDED, NodeStatus, RunStatus
 
-__all__ = ["BODY", "DONE", "Due", "Region", "View", "fires", "instance_key", "loop_note", "port_value"]
+__all__ = ["BODY", "DONE", "VAR", "Due", "Region", "View", "fires", "instance_key", "loop_note", "port_value"]
 
 BODY: Final = "body"
 DONE: Final = "done"

@@ -1,0 +1,551 @@
+"""The node actor: one attempt of one node – its task, its scope, its context, its one report.
+
+Theory of operation: the run actor makes a `NodeTask` and starts its `run` in the nursery of a generation. The task waits
+until what came before it is durable (if its kind has effects), resolves its config, calls the kind's coroutine, and
+reports exactly one `Outcome` into the run's mailbox, in a `finally`, with no checkpoint between the result and the
+report. A report always fits, so a task that is being cancelled never waits. It knows nothing of the hub, the journal or
+other nodes: notes, log lines and questions are reports too, and only the run actor writes them.
+
+A cancel comes from the generation's scope, or from the task's own (a timeout, a turn of a loop that is broken off, a
+kind that a pause may not cut); the run actor tells `cancelling` why *before* it cancels. Sections:
+
+- `atomic` and `run_sync` shield until `stopGrace` after a cancel that is not a pause;
+- `cleanup` shields until `stopGrace` after any cancel, a pause included.
+
+Both work by a deadline on a shielded scope, and a section that was cut raises: it ends in a checkpoint of the scope
+around it, which is cancelled. What a cancel at any line leaves behind: one report, the sleeps' remainders in it, the
+`once` intents and results that the journal already has.
+"""
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any, Final, TypeVar
+
+import attrs
+import orjson
+import trio
+
+from actors.context import Artifacts, Driver, Fired
+from actors.errors import NodeError
+from actors.expressions import Scope
+from actors.journal import Ticket
+from actors.mailbox import Mailbox
+from actors.observer import Observer
+from actors.registry import Prepared
+from protocol.graph import Node
+from protocol.messages import Iteration, Json, Level, Waiting
+from protocol.view import VAR, Region, instance_key
+
+__all__ = ["Asked", "LogLine", "NodeTask", "Noted", "Outcome", "Port", "Rested", "Step", "Unasked", "to_json"]
+
+LOG_LINES_PER_SECOND: Final = 1_000
+"""Of one node; what is more is counted and said in one line."""
+MAX_MESSAGE: Final = 64 * 2**10
+"""Characters of one log message; a longer one is cut."""
+
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class Step:
+    """A node of the graph made ready to run, once per run."""
+
+    node: Node
+    prepared: Prepared | None
+    """None: a dry run that simulates it, or a kind that the run actor does itself."""
+    fires: tuple[str, ...]
+    """The ports that it fires if its kind declares none."""
+    wait_time: float
+    """Seconds after the work."""
+    has_error_edge: bool
+    control: bool
+    """Its kind declares control ports."""
+    effects: bool
+    work: Callable[[Any], Awaitable[object]]
+    """The kind's coroutine function, or its simulation."""
+
+    interruptible: bool
+    """A pause may cut it, as far as that can be told before its expressions are resolved."""
+
+
+@attrs.frozen(eq=False)
+class Outcome:
+    """How an attempt ended. Exactly one of `value` and `error` means something, unless it was `interrupted`."""
+
+    task: "NodeTask"
+    value: object = None
+    """The result as JSON, or a `Fired` whose values are JSON."""
+    error: BaseException | None = None
+    interrupted: bool = False
+    timed_out: bool = False
+
+
+@attrs.frozen(eq=False)
+class Noted:
+    """A note to be written; `written` is called with its ticket as soon as the journal has it."""
+
+    key: str
+    value: Json
+    task: "NodeTask"
+    written: Callable[[Ticket], None] | None = None
+
+
+@attrs.frozen(eq=False)
+class LogLine:
+    """A line for the run's log."""
+
+    task: "NodeTask"
+    level: Level
+    message: str
+    context: Mapping[str, Json] | None
+
+
+@attrs.frozen(eq=False)
+class Asked:
+    """A node waits for a person; `answer` is called with the value."""
+
+    task: "NodeTask"
+    key: str
+    """Of the note that keeps the answer."""
+    waiting: Waiting
+    answer: Callable[[Json], None]
+
+
+@attrs.frozen(eq=False)
+class Unasked:
+    """It does not wait any more."""
+
+    task: "NodeTask"
+
+
+@attrs.frozen(eq=False)
+class Rested:
+    """A node that a pause may cut sleeps or waits for a person."""
+
+    task: "NodeTask"
+
+
+@attrs.define(eq=False)
+class Port:
+    """All that a node's task has of its run."""
+
+    run_id: str
+    workflow_id: str
+    mailbox: Mailbox
+    notes: Mapping[str, Json]
+    variables: Mapping[str, Json]
+    written: Callable[[], Ticket | None]
+    """The ticket of everything that the run has said so far; None: nothing is on its way."""
+    progress: "Callable[[NodeTask, float, str], None]"
+    scope: "Callable[[NodeTask], Scope]"
+    """What expressions of a node may name."""
+    wall: Callable[[], float]
+    driver: Driver
+    artifacts: Artifacts
+    observer: Observer
+    seed: int
+    grace: float
+    """stopGrace, seconds."""
+    max_result: int
+    """Bytes of a result as JSON."""
+    abandoned: Callable[[str], None]
+    """A thread could not be ended."""
+
+
+class NodeTask:
+    """One attempt of one node, and the `NodeContext` that its coroutine gets."""
+
+    __slots__ = (
+        "_asks",
+        "_config",
+        "_error",
+        "_lines",
+        "_memory",
+        "_random",
+        "_second",
+        "_sections",
+        "_sleeps",
+        "_value",
+        "_vars",
+        "attempt",
+        "cancelled_at",
+        "cause",
+        "generation",
+        "idempotency_key",
+        "inputs",
+        "iteration",
+        "key",
+        "node_id",
+        "port",
+        "region",
+        "resting",
+        "scope",
+        "step",
+    )
+
+    def __init__(self, step: Step, region: Region, *, port: Port, inputs: Mapping[str, Json], attempt: int) -> None:
+        self.step = step
+        self.region = region
+        self.port = port
+        self.inputs = inputs
+        self.attempt = attempt
+        self.node_id = step.node.id
+        self.iteration: Iteration = region.iteration
+        self.key = instance_key(self.node_id, self.iteration)
+        self.idempotency_key = f"{port.run_id}/{self.key}"
+        self.generation: object = None
+        self.scope: trio.CancelScope | None = None
+        """Its own scope, where it needs one."""
+        self.cause: str | None = None
+        """Why it is being cancelled; told before the cancel."""
+        self.cancelled_at = math.inf
+        self.resting = 0
+        self._config: object = None
+        self._value: object = None
+        self._error: BaseException | None = None
+        self._memory: dict[str, Json] = {}
+        """Notes that matter only if it runs again."""
+        self._vars: dict[str, Json] = {}
+        self._sections: list[tuple[trio.CancelScope, bool]] = []
+        self._sleeps = self._asks = self._lines = 0
+        self._second = -math.inf
+        self._random: Random | None = None
+
+    async def run(self) -> None:
+        """The task. Started by the run actor in a generation's nursery; ends with one `Outcome`."""
+        interrupted = True
+        scope = self.scope
+        label = f"node:{self.key}"
+        try:
+            if scope is None:
+                interrupted = not await self._work()
+            else:
+                self.port.observer.scope(label, scope)
+                with scope:
+                    interrupted = not await self._work()
+        finally:
+            timed_out = scope is not None and self.cause is None and scope.cancel_called
+            if scope is not None:
+                self.port.observer.unscope(label)
+            if self._memory and (interrupted or self._error is not None):
+                for key, value in self._memory.items():
+                    self.port.mailbox.report(Noted(key, value, self))
+            self._count_lines(flush=True)
+            self.port.mailbox.report(Outcome(self, self._value, self._error, interrupted, timed_out))
+
+    def cancelling(self, cause: str, *, now: float) -> None:
+        """The run actor is about to cancel this task: from `now` on its sections have their grace.
+
+        Args:
+            cause: pause, stop, timeout, sibling_failed:<id>, break, shutdown.
+            now: trio time of the cancel.
+        """
+        if self.cause is None or self.cause == "pause":
+            self.cause, self.cancelled_at = cause, now
+        pause = cause == "pause"
+        for scope, atomic in self._sections:
+            if not (atomic and pause):
+                scope.deadline = min(scope.deadline, now + self.port.grace)
+
+    def cut(self) -> None:
+        """Drop the grace of the sections that are open (a forced stop)."""
+        for scope, _ in self._sections:
+            scope.cancel()
+
+    @property
+    def in_atomic(self) -> bool:
+        """Whether it is in a section that a pause waits for."""
+        return any(atomic for _, atomic in self._sections)
+
+    # NodeContext: what is known
+
+    @property
+    def config(self) -> Any:
+        """The kind's config, expressions resolved."""
+        return self._config
+
+    @property
+    def run_id(self) -> str:
+        """The run."""
+        return self.port.run_id
+
+    @property
+    def workflow_id(self) -> str:
+        """The client's key of the workflow."""
+        return self.port.workflow_id
+
+    @property
+    def label(self) -> str:
+        """What the editor shows for the node."""
+        return self.step.node.label
+
+    @property
+    def fires(self) -> tuple[str, ...]:
+        """The ports that edges of this node name."""
+        return self.step.fires
+
+    @property
+    def vars(self) -> Mapping[str, Json]:
+        """The run's variables, those included that this node has just set."""
+        return {**self.port.variables, **self._vars} if self._vars else self.port.variables
+
+    @property
+    def cancel_cause(self) -> str | None:
+        """Why this node is being cancelled, or None."""
+        if self.cause is None and self.scope is not None and self.scope.cancel_called:
+            return "timeout"
+        return self.cause
+
+    @property
+    def driver(self) -> Driver:
+        """The run's driver."""
+        return self.port.driver
+
+    @property
+    def artifacts(self) -> Artifacts:
+        """The run's folder."""
+        return self.port.artifacts
+
+    @property
+    def random(self) -> Random:
+        """Random numbers that are the same whenever the run has the same seed."""
+        if self._random is None:
+            self._random = Random(f"{self.port.seed}/{self.key}")
+        return self._random
+
+    # NodeContext: what may be said
+
+    def set_var(self, name: str, value: Json) -> None:
+        """Set a variable of the run."""
+        value = to_json(value, what=f"the variable {name!r}", limit=self.port.max_result)
+        self._vars[name] = value
+        self.port.mailbox.report(Noted(f"{VAR}{name}", value, self))
+
+    def log(self, level: Level, message: str, /, **context: Json) -> None:
+        """Write a line into the run's log."""
+        now = trio.current_time()
+        if now - self._second >= 1:
+            self._count_lines(flush=False)
+            self._second, self._lines = now, 0
+        self._lines += 1
+        if self._lines > LOG_LINES_PER_SECOND:
+            return
+        message = str(message)
+        if len(message) > MAX_MESSAGE:
+            message = f"{message[:MAX_MESSAGE]}… ({len(message) - MAX_MESSAGE} characters more)"
+        said = to_json(context, what="the context of a log line", limit=self.port.max_result) if context else None
+        self.port.mailbox.report(LogLine(self, level, message, said))
+
+    def progress(self, percent: float, message: str = "") -> None:
+        """Say how far the node is, 0–100."""
+        self.port.progress(self, min(100.0, max(0.0, float(percent))), message)
+
+    # NodeContext: what may be awaited
+
+    async def sleep(self, seconds: float, name: str | None = None) -> None:
+        """Sleep; after a pause or a retry go on with what remained."""
+        self._sleeps += 1
+        key = f"sleep/{self.key}/{name or self._sleeps}"
+        left = self.port.notes.get(key, seconds)
+        began = trio.current_time()
+        self._rest()
+        try:
+            await trio.sleep(left)
+        finally:
+            self.resting -= 1
+            self._memory[key] = max(0.0, left - (trio.current_time() - began))
+
+    async def sleep_until(self, when: float) -> None:
+        """Sleep until a wall time; a pause does not move it."""
+        self._rest()
+        try:
+            await trio.sleep(max(0.0, when - self.port.wall()))
+        finally:
+            self.resting -= 1
+
+    async def ask(self, prompt: str, *, schema: Json = None, until: float | None = None) -> Json:
+        """Wait for a person's answer.
+
+        Raises:
+            NodeError: code `no_answer`: the time `until` came first.
+        """
+        self._asks += 1
+        key = f"answer/{self.key}/{self._asks}"
+        if key in self.port.notes:
+            await trio.lowlevel.checkpoint()
+            return self.port.notes[key]["value"]
+        ready = trio.Event()
+        slot: list[Json] = []
+
+        def answer(value: Json) -> None:
+            slot.append(value)
+            ready.set()
+
+        self._rest()
+        self.port.mailbox.report(Asked(self, key, Waiting(prompt, schema, until), answer))
+        try:
+            with trio.move_on_after(math.inf if until is None else max(0.0, until - self.port.wall())):
+                await ready.wait()
+        finally:
+            self.resting -= 1
+            self.port.mailbox.report(Unasked(self))
+        if not slot:
+            raise NodeError(f"nobody answered {prompt!r} in time", code="no_answer")
+        return slot[0]
+
+    async def once(self, name: str, fn: Callable[[], Awaitable[T]], /) -> T:
+        """An effect whose returned JSON is remembered: no pause, retry or stop repeats it."""
+        key = f"once/{self.key}/{name}"
+        record = self.port.notes.get(key)
+        if record is not None and "result" in record:
+            await trio.lowlevel.checkpoint()
+            return record["result"]  # type: ignore[no-any-return]
+        if (ticket := self.port.written()) is not None:
+            await ticket
+        async with self.atomic():
+            await self._note(key, {"intent": True})
+            before, self.idempotency_key = self.idempotency_key, f"{self.idempotency_key}/{name}"
+            try:
+                result = await fn()
+            except BaseException:
+                self.port.mailbox.report(Noted(key, {"failed": True}, self))
+                raise
+            finally:
+                self.idempotency_key = before
+            result = to_json(result, what=f"the result of once({name!r})", limit=self.port.max_result)
+            await self._note(key, {"result": result})
+        return result
+
+    @asynccontextmanager
+    async def atomic(self) -> AsyncIterator[None]:
+        """A section that a pause never cuts, and a stop only after `stopGrace`."""
+        async with self._section(atomic=True):
+            yield
+
+    @asynccontextmanager
+    async def cleanup(self) -> AsyncIterator[None]:
+        """A section that may still await after a cancel, until `stopGrace` after it."""
+        async with self._section(atomic=False):
+            yield
+
+    async def run_sync(self, fn: Callable[..., T], /, *args: object) -> T:
+        """Run blocking code in a thread."""
+        in_thread = False
+
+        def call() -> T:
+            nonlocal in_thread
+            in_thread = True
+            try:
+                return fn(*args)
+            finally:
+                in_thread = False
+
+        try:
+            async with self._section(atomic=True):
+                return await trio.to_thread.run_sync(call, abandon_on_cancel=True)
+        except trio.Cancelled:
+            if in_thread:
+                self.port.abandoned(f"{self.key}: {getattr(fn, '__qualname__', fn)!s:.200}")
+            raise
+
+    @asynccontextmanager
+    async def _section(self, *, atomic: bool) -> AsyncIterator[None]:
+        deadline = math.inf
+        if self.cancelled_at < math.inf and not (atomic and self.cause == "pause"):
+            deadline = self.cancelled_at + self.port.grace
+        if self.scope is not None and self.scope.deadline < math.inf:
+            deadline = min(deadline, self.scope.deadline + self.port.grace)
+        scope = trio.CancelScope(shield=True, deadline=deadline)
+        entry = (scope, atomic)
+        self._sections.append(entry)
+        try:
+            with scope:
+                yield
+        finally:
+            self._sections.remove(entry)
+        if scope.cancelled_caught:
+            # It was cut. The scope around it is cancelled, so this raises; if not, the section may not fall through.
+            await trio.lowlevel.checkpoint()
+            raise NodeError("a section was cut before it ended", code="section_cut")
+
+    async def _work(self) -> bool:
+        """Returns True unless it was interrupted."""
+        step, port = self.step, self.port
+        try:
+            if step.effects and (ticket := port.written()) is not None:
+                await ticket
+            if step.prepared is not None:
+                self._config = step.prepared.resolve(port.scope(self))
+            value = await step.work(self)
+            if isinstance(value, Fired):
+                value.ports = to_json(value.ports, what="what it fires", limit=port.max_result)
+                value.result = to_json(value.result, what="its result", limit=port.max_result)
+            else:
+                value = to_json(value, what="its result", limit=port.max_result)
+            self._value = value
+        except trio.Cancelled:
+            raise
+        except BaseExceptionGroup as group:
+            cancelled, rest = group.split(trio.Cancelled)
+            if rest is None:
+                raise
+            self._error = rest.exceptions[0] if len(rest.exceptions) == 1 else rest
+            if cancelled is not None:
+                raise cancelled from None
+            self._let_through()
+        except BaseException as error:  # noqa: BLE001  a node's failure is data, whatever it raised
+            self._error = error
+            self._let_through()
+        return True
+
+    def _let_through(self) -> None:
+        """Ctrl-C is not the node's failure: whoever runs the program has to see it."""
+        if isinstance(self._error, KeyboardInterrupt):
+            raise self._error
+
+    async def _note(self, key: str, value: Json) -> None:
+        """Have a note written, and wait until it is durable."""
+        slot: list[Ticket] = []
+        ready = trio.Event()
+
+        def written(ticket: Ticket) -> None:
+            slot.append(ticket)
+            ready.set()
+
+        self.port.mailbox.report(Noted(key, value, self, written))
+        await ready.wait()
+        if not slot[0].done:
+            await slot[0]
+
+    def _rest(self) -> None:
+        self.resting += 1
+        self.port.mailbox.report(Rested(self))
+
+    def _count_lines(self, *, flush: bool) -> None:
+        more = self._lines - LOG_LINES_PER_SECOND
+        if more > 0:
+            self._lines = LOG_LINES_PER_SECOND if flush else self._lines
+            self.port.mailbox.report(LogLine(self, "warn", f"{more} log lines of {self.node_id!r} left out", None))
+
+
+def to_json(value: object, *, what: str, limit: int) -> Json:
+    """The value as JSON says it, detached from the node's own objects: tuples are lists, NaN is null.
+
+    Args:
+        what: names it in the error.
+        limit: bytes of the text at most.
+
+    Raises:
+        NodeError: code `bad_result` if JSON can not say it, `result_too_large` if it is over the limit.
+    """
+    if value is None or value is True or value is False:
+        return value
+    try:
+        text = orjson.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NodeError(f"{what} is not JSON: {error}", code="bad_result") from error
+    if len(text) > limit:
+        raise NodeError(f"{what} has {len(text)} bytes as JSON; the limit is {limit}", code="result_too_large")
+    return orjson.loads(text)

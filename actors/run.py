@@ -1,0 +1,899 @@
+"""The run actor: owns the state of one run, starts its nodes, and is the only writer of its events and its ending.
+
+Theory of operation: started by the runtime, one task, which opens a shielded scope first, so that no outside cancel
+kills it between an outcome and its record; only the runtime cancels it, and waits for it. Its mailbox holds commands
+(64 slots; full: the sender is answered `busy`), the outcome of every running node, notes, log lines and wake-ups. The
+loop: one message, then all that are there; start what became ready; hand the events of this step over to the journal
+in one batch; after 2 ms of work yield. It never awaits the journal or a socket, but for the ending's commit.
+
+*Generations.* Nodes run in the nursery of a generation: a task that is started with the run and with every resume that
+does not find one. A pause `now`, a stop and a failure cancel the scope of every generation; shielded nodes (not
+interruptible, in a section) go on inside it. A drain closes it when nothing is in flight, or only nodes that rest and
+may be cut. A generation ends when all its nodes have, and reports that: the run is quiet when all have ended. A resume
+that withdraws a drain goes on in the same generation, one that withdraws a `now` opens the next beside the leaving one.
+
+*The end.* When nothing is left to do the generation is closed; when it has ended, `_end` writes the one ending – after
+that nothing of the run runs. A command that comes while the ending is committed waits and is answered as to a run that
+has ended. Then the mailbox is closed, and whoever still comes is answered from the record.
+
+*Cancel.* The task ends early only through `halt_now` of the runtime (its shutdown grace is over): the nodes are
+cancelled without grace, the journal has what was handed over, and no ending is claimed.
+"""
+
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import attrs
+import trio
+
+from actors.expressions import Scope
+from actors.journal import Claim, Journal, Note, Ticket
+from actors.mailbox import Ask, Mailbox
+from actors.node import Asked, LogLine, NodeTask, Noted, Outcome, Port, Rested, Step, Unasked
+from actors.observer import Observer
+from actors.schedule import STEP, Schedule
+from actors.timers import RunClock, Timers
+from protocol.execution import ExecutionConfig
+from protocol.graph import Problem
+from protocol.messages import (
+    Control,
+    ControlReply,
+    Event,
+    InputReply,
+    Iteration,
+    Json,
+    Level,
+    Logged,
+    NodeChanged,
+    NodeInput,
+    NodeProgress,
+    RunChanged,
+    RunEnded,
+    RunStarted,
+    Summary,
+)
+from protocol.states import CONTROLS, ENDED, Action, NodeStatus, RunStatus, Trigger, Verdict, advance
+from protocol.view import VAR, View
+
+__all__ = ["Ended", "Plan", "RunActor", "answer_ended"]
+
+MAX_UNCOMMITTED: Final = 1_000
+"""Events on their way to the journal above which no new node is started."""
+NAG_SECONDS: Final = 5.0
+"""Between two warnings about a node that does not end."""
+
+_logger: Final = logging.getLogger(__name__)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Plan:
+    """What one run is started with."""
+
+    run_id: str
+    workflow_id: str
+    config: ExecutionConfig
+    steps: Mapping[str, Step]
+    warnings: Sequence[Problem]
+    claim: Claim
+    seed: int
+    slots: int
+    """Nodes at a time."""
+    grace: float
+    """stopGrace, seconds."""
+    atomic_limit: float
+    """Seconds after which a pause that waits for an atomic section warns."""
+
+
+@attrs.frozen(kw_only=True)
+class Ended:
+    """What is kept of a run that is over."""
+
+    run_id: str
+    workflow_id: str
+    status: RunStatus
+    summary: Summary | None
+
+
+@attrs.frozen(eq=False)
+class _Left:
+    """A generation has ended: none of its nodes runs any more."""
+
+    generation: "_Generation"
+
+
+@attrs.frozen
+class _Wake:
+    """Look again: something that was waited for has come."""
+
+
+@attrs.frozen
+class _Warning:
+    """A warning from outside about a node."""
+
+    message: str
+    node_id: str
+
+
+@attrs.frozen
+class _Halt:
+    """The runtime ends: stop, as `shutdown`."""
+
+
+@attrs.define(eq=False)
+class _Generation:
+    """A nursery of nodes, started since the last resume."""
+
+    scope: trio.CancelScope = attrs.Factory(trio.CancelScope)
+    nursery: trio.Nursery | None = None
+    over: trio.Event = attrs.Factory(trio.Event)
+    """Set: it ends when its last node has."""
+
+
+class RunActor:
+    """One run. Made by the runtime; see the theory of operation above.
+
+    Args:
+        plan: what it is started with.
+        view: its state, fresh; nobody else changes it.
+        journal: takes its events.
+        mailbox: its own.
+        make_port: what its nodes get, from the actor and what their expressions may name.
+        progress: hears how far nodes are.
+        wall: the time, seconds since the epoch.
+        observer: is told its scope, as `run:<id>`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        view: View,
+        journal: Journal,
+        mailbox: Mailbox,
+        make_port: "Callable[[RunActor, Callable[[NodeTask], Scope]], Port]",
+        progress: Callable[[NodeProgress], None],
+        wall: Callable[[], float],
+        observer: Observer,
+    ) -> None:
+        self.plan = plan
+        self.view = view
+        self.mailbox = mailbox
+        self.status = RunStatus.PENDING
+        self.begun = trio.Event()
+        """Set when its first event has a seq and is handed to the journal, or the actor is gone."""
+        self.ended = trio.Event()
+        """Set when the ending is durable, or the actor is gone."""
+        self.abandoned: list[str] = []
+        self._journal = journal
+        self._progress = progress
+        self._progressed = 0
+        self._wall = wall
+        self._observer = observer
+        self._clock = RunClock()
+        self._timers = Timers()
+        self._nags = Timers()
+        self._generations: list[_Generation] = []
+        self._current: _Generation | None = None
+        self._nursery: trio.Nursery | None = None
+        self._scope = trio.CancelScope(shield=True)
+        self._seq = 0
+        self._events: list[Event] = []
+        self._notes: list[Note] = []
+        self._tickets: list[tuple[Ticket, int]] = []
+        self._uncommitted = 0
+        self._last_ticket: Ticket | None = None
+        self._drain = False
+        self._paused_at = -math.inf
+        self._cause: str | None = None
+        self._fault: dict[str, str | None] = {}
+        self._asked: dict[str, list[Asked]] = {}
+        self._inputs: dict[str, list[Json]] = {}
+        self._started_at = 0.0
+        self._decided = False
+        self._schedule = Schedule(
+            view,
+            plan.steps,
+            say=self,
+            port=make_port(self, self._expression_scope),
+            clock=self._clock,
+            timers=self._timers,
+            slots=plan.slots,
+            inputs=plan.config.inputs,
+            dry_run=plan.config.dry_run,
+        )
+
+    @property
+    def in_flight(self) -> list[str]:
+        """Ids of the nodes whose task runs."""
+        return list(dict.fromkeys(task.node_id for task in self._schedule.in_flight.values()))
+
+    @property
+    def record(self) -> Ended:
+        """What is kept of it when it is over."""
+        return Ended(
+            run_id=self.plan.run_id, workflow_id=self.plan.workflow_id, status=self.status, summary=self.view.summary
+        )
+
+    def warn(self, message: str, key: str) -> None:
+        """Say in the run's log what the watchdog found."""
+        self.mailbox.report(_Warning(message, key.partition("/")[0]))
+
+    async def live(self) -> None:
+        """The actor's task. Ends after its ending."""
+        label = f"run:{self.plan.run_id}"
+        self._observer.scope(label, self._scope)
+        try:
+            with self._scope:
+                await self._supervise()
+        finally:
+            self._observer.unscope(label)
+            self.mailbox.close()
+            self.begun.set()
+            self.ended.set()
+
+    def halt(self) -> None:
+        """The runtime ends: stop as `shutdown`, with the usual grace."""
+        self.mailbox.report(_Halt())
+
+    async def durable(self) -> None:
+        """Wait until all that was said so far is durable."""
+        if (ticket := self.written()) is not None:
+            await ticket
+
+    def halt_now(self) -> None:
+        """The runtime's own grace is over: cancel everything. No ending is claimed."""
+        for task in self._schedule.in_flight.values():
+            task.cut()
+            if task.scope is not None:
+                task.scope.shield = False
+        self._scope.cancel()
+
+    def written(self) -> Ticket | None:
+        """The ticket of all that was said so far; None: it is durable already."""
+        self._flush()
+        ticket = self._last_ticket
+        return None if ticket is None or ticket.done else ticket
+
+    def node_progress(self, task: NodeTask, percent: float, message: str) -> None:
+        """A running node says how far it is."""
+        if task.cause is None:
+            self._say_progress(task.node_id, task.iteration, percent, message, task.attempt)
+
+    def _expression_scope(self, task: NodeTask) -> Scope:
+        return self._schedule.scope_of(task.node_id, task.region)
+
+    # What the schedule says
+
+    def node(self, node_id: str, iteration: Iteration, status: NodeStatus, **fields: Any) -> None:
+        """A node instance got a status."""
+        self._seq += 1
+        event = NodeChanged(
+            run_id=self.plan.run_id,
+            workflow_id=self.plan.workflow_id,
+            seq=self._seq,
+            at=self._wall(),
+            node_id=node_id,
+            status=status,
+            iteration=iteration,
+            message=_MESSAGES[status](self.plan.steps[node_id].node.label, fields),
+            **fields,
+        )
+        self._events.append(event)
+        due = self.view.apply(event)
+        if due:
+            self._schedule.enqueue(due)
+
+    def log(self, level: Level, message: str, *, node_id: str | None = None, iteration: Iteration = ()) -> None:
+        """A line for the run's log."""
+        self._emit(Logged, level=level, message=message, node_id=node_id, iteration=iteration)
+
+    def note(self, key: str, value: Json) -> None:
+        """A note to be written."""
+        self._notes.append((key, value))
+        due = self.view.note(key, value)
+        if due:
+            self._schedule.enqueue(due)
+
+    def spawn(self, task: NodeTask) -> None:
+        """Start a node's task in the current generation."""
+        generation = self._current
+        if generation is None or generation.nursery is None:
+            raise RuntimeError("a node was started without a generation")
+        task.generation = generation
+        settings = task.step.node.settings
+        shield = not task.step.interruptible
+        if shield or settings.timeout is not None or task.region.loop is not None or self._observer.active:
+            task.scope = trio.CancelScope(shield=shield)
+            if settings.timeout is not None:
+                task.scope.deadline = trio.current_time() + settings.timeout
+        generation.nursery.start_soon(task.run, name=f"node:{task.idempotency_key}")
+
+    def fail(self, *, error: str, code: str, node_id: str | None, cause: str) -> None:
+        """Something failed the run; the first cause of an ending wins."""
+        if self.status in _HALTING or self.status in ENDED:
+            return
+        self._fault = {"error": error, "code": code, "node_id": node_id}
+        self._halting(Trigger.FAIL, cause)
+
+    def turn(self, node_id: str, iteration: Iteration, turn: int, turns: int | None) -> None:
+        """A loop node begins a turn."""
+        percent = 100.0 * turn / turns if turns else 0.0
+        message = f"turn {turn + 1}" + (f" of {turns}" if turns else "")
+        self._say_progress(node_id, iteration, percent, message, 1)
+
+    # The actor's loop
+
+    async def _supervise(self) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self._begin()
+                await self._serve()
+                nursery.cancel_scope.cancel()
+            if not self._scope.cancel_called:
+                await self._end()
+        except BaseException as error:
+            interrupt, rest = _split(error)
+            if rest is not None:
+                await self._crashed(rest)
+            if interrupt is not None:
+                raise interrupt from None
+
+    def _begin(self) -> None:
+        plan, workflow = self.plan, self.view.workflow
+        self._started_at = self._wall()
+        self._move(Trigger.START)
+        self._emit(RunStarted, total_nodes=workflow.total_nodes, warnings=tuple(plan.warnings))
+        self.log(
+            "info", f"run {plan.run_id} started: {workflow.total_nodes} nodes" + (", dry run" * plan.config.dry_run)
+        )
+        if plan.config.seed is None:
+            self.log("info", f"random seed {plan.seed}; give it as config.seed to have the same run again")
+        for name, value in plan.config.variables.items():
+            self.note(f"{VAR}{name}", value)
+        for node_id in workflow.unreachable:
+            self.node(node_id, (), NodeStatus.SKIPPED, reason="unreachable")
+        if plan.config.timeout is not None:
+            limit = plan.config.timeout
+            self._timers.at(limit, lambda: self._timed_out(limit))
+        # What was said before there was a first event is applied right after it, before any node.
+        for ask in self._pending_commands():
+            self._command(ask, was=RunStatus.PENDING if self.status is RunStatus.RUNNING else self.status)
+        if self.status not in _HALTING:
+            self._schedule.enqueue(self.view.begin())
+        self._flush()
+        self.begun.set()
+
+    async def _serve(self) -> None:
+        """Until the run is over: messages, timers, starts, one batch to the journal; again."""
+        while True:
+            self._take_all()
+            if self.status is RunStatus.RUNNING and self._current is None and not self._schedule.idle:
+                await self._open_generation()
+            more = self._advance()
+            self._flush()
+            if self._over():
+                return
+            if more:
+                await trio.lowlevel.checkpoint()
+            else:
+                await self._wait()
+
+    def _take_all(self) -> None:
+        """Take the messages that are there, for about `STEP`, and what the timers have."""
+        until = trio.current_time() + STEP
+        count = 0
+        while True:
+            try:
+                self._take(self.mailbox.receive_nowait())
+            except trio.WouldBlock:
+                break
+            count += 1
+            if count % 16 == 0 and trio.current_time() > until:
+                break
+        self._timers.run_due(self._clock.now())
+        self._nags.run_due(trio.current_time())
+
+    def _advance(self) -> bool:
+        """Start nodes, for about `STEP`. Returns whether there is more to do at once."""
+        if self.status in _HALTING:
+            self._close_if_quiet()
+            return False
+        self._schedule.settle()
+        more = False
+        if self.status is RunStatus.RUNNING and self._current is not None and not self._congested():
+            more = self._schedule.start_ready()
+        self._close_if_quiet()
+        return more or self.mailbox.waiting
+
+    async def _wait(self) -> None:
+        deadline = min(self._clock.trio_time(self._timers.next_due()), self._nags.next_due())
+        if deadline == math.inf:
+            self._take(await self.mailbox.receive())
+            return
+        with trio.move_on_at(deadline):
+            self._take(await self.mailbox.receive())
+
+    def _take(self, message: object) -> None:
+        match message:
+            case Outcome():
+                self._outcome(message)
+            case Ask():
+                self._command(message, was=self.status)
+            case Noted():
+                self._noted(message)
+            case LogLine():
+                self._emit(
+                    Logged,
+                    level=message.level,
+                    message=message.message,
+                    node_id=message.task.node_id,
+                    iteration=message.task.iteration,
+                    context=message.context,
+                )
+            case _Left():
+                self._left(message.generation)
+            case Asked():
+                self._ask(message)
+            case Unasked():
+                self._unask(message.task)
+            case _Halt():
+                self._halting_once("shutdown")
+            case _Warning():
+                self.log("warn", message.message, node_id=message.node_id)
+            case Rested() | _Wake():
+                pass
+            case _:
+                raise AssertionError(f"no such message: {message!r}")
+
+    def _over(self) -> bool:
+        """Nothing runs and nothing will."""
+        if self._generations:
+            return False
+        return self.status in _HALTING or (self.status in _ALIVE and self._schedule.idle)
+
+    # Generations
+
+    async def _open_generation(self) -> None:
+        if self._nursery is None:
+            raise RuntimeError("the run has no nursery")
+        generation = _Generation()
+        self._generations.append(generation)
+        self._current = generation
+        await self._nursery.start(self._generation, generation)
+
+    async def _generation(self, generation: _Generation, *, task_status: trio.TaskStatus[None]) -> None:
+        try:
+            with generation.scope:
+                async with trio.open_nursery() as nursery:
+                    generation.nursery = nursery
+                    task_status.started()
+                    await generation.over.wait()
+        finally:
+            generation.nursery = None
+            self.mailbox.report(_Left(generation))
+
+    def _left(self, generation: _Generation) -> None:
+        self._generations.remove(generation)
+        if self._current is generation:
+            self._current = None
+        if not self._generations and self.status is RunStatus.PAUSING and not self._schedule.idle:
+            self._move(Trigger.QUIET)
+            self._clock.stop()
+            self._emit(RunChanged, status=self.status)
+
+    def _close_if_quiet(self) -> None:
+        """Let the current generation end when there is nothing left for it to do."""
+        generation = self._current
+        if generation is None or generation.over.is_set():
+            return
+        in_flight = self._schedule.in_flight
+        if self.status is RunStatus.PAUSING and self._drain:
+            if all(task.resting and task.step.interruptible for task in in_flight.values()):
+                self._cancel("pause")
+        elif not in_flight and (self.status is not RunStatus.RUNNING or self._schedule.idle):
+            generation.over.set()
+
+    def _cancel(self, cause: str) -> None:
+        """Cancel every generation; a pause leaves alone what it may not cut."""
+        now = trio.current_time()
+        pause = cause == "pause"
+        for task in self._schedule.in_flight.values():
+            if pause and not task.step.interruptible:
+                continue
+            task.cancelling(cause, now=now)
+            if task.scope is not None:
+                task.scope.shield = False
+        for generation in self._generations:
+            generation.over.set()
+            generation.scope.cancel()
+        if pause:
+            self._current = None
+
+    # Commands
+
+    def _pending_commands(self) -> list[Ask[Any, Any]]:
+        """What came before the first node or after the last one: commands, and wake-ups that mean nothing then."""
+        asks: list[Ask[Any, Any]] = []
+        while True:
+            try:
+                message = self.mailbox.receive_nowait()
+            except trio.WouldBlock:
+                return asks
+            if isinstance(message, Ask):
+                asks.append(message)
+            elif isinstance(message, _Halt) and self.status is RunStatus.RUNNING:
+                self._halting_once("shutdown")
+
+    def _command(self, ask: Ask[Any, Any], *, was: RunStatus) -> None:
+        command = ask.command
+        if isinstance(command, NodeInput):
+            ask.answer(self._input(command, was))
+            return
+        if self.status in ENDED:
+            ask.answer(answer_ended(command, self.record))
+            return
+        action = Action(command.action)
+        verdict = CONTROLS[action][was]
+        apply: Callable[[], None] | None = None
+        after, refusal = self.status, None
+        if command.step and verdict is not Verdict.REFUSE:
+            refusal = ("not_supported", "a run can not be stepped yet; resume without `step`")
+        elif verdict is Verdict.REFUSE:
+            refusal = ("refused", f"the run is {self.status}")
+        elif verdict is Verdict.APPLY:
+            match action:
+                case Action.PAUSE:
+                    early = was is RunStatus.PENDING
+                    after = RunStatus.PAUSED if early else RunStatus.PAUSING
+                    mode = command.mode or self.plan.config.pause_mode
+                    apply = self._pause_early if early else partial(self._pause, mode)
+                case Action.RESUME:
+                    after, apply = RunStatus.RUNNING, self._resume
+                case _:
+                    after, apply = RunStatus.STOPPING, partial(self._halting_once, "stop")
+        ask.answer(
+            ControlReply(
+                workflow_id=self.plan.workflow_id,
+                reply_to=command.id or None,
+                action=command.action,
+                run_id=self.plan.run_id,
+                ok=refusal is None,
+                was=was,
+                status=after,
+                code=refusal[0] if refusal else None,
+                error=refusal[1] if refusal else None,
+            )
+        )
+        if apply is not None and refusal is None:
+            apply()
+        if action is Action.STOP and command.force and refusal is None:
+            for task in self._schedule.in_flight.values():
+                task.cut()
+
+    def _pause_early(self) -> None:
+        """Before the first node: there is nothing to wait for."""
+        self._move(Trigger.PAUSE)
+        self._emit(RunChanged, status=self.status, in_flight=())
+        self._move(Trigger.QUIET)
+        self._clock.stop()
+        self._emit(RunChanged, status=self.status)
+
+    def _pause(self, mode: str) -> None:
+        self._move(Trigger.PAUSE)
+        self._drain = mode == "drain"
+        self._emit(RunChanged, status=self.status, in_flight=tuple(self.in_flight))
+        if not self._drain:
+            self._cancel("pause")
+        self._paused_at = trio.current_time()
+        self._nags.at(self._paused_at + self.plan.atomic_limit, partial(self._nag_pause, self._paused_at))
+
+    def _resume(self) -> None:
+        if self.status is RunStatus.PENDING:
+            return
+        self._move(Trigger.RESUME)
+        self._clock.go()
+        self._drain = False
+        self._emit(RunChanged, status=self.status)
+        if self._current is not None and self._current.over.is_set():
+            # It ends already; the next one begins beside it.
+            self._current = None
+
+    def _halting_once(self, cause: str) -> None:
+        if self.status not in _HALTING and self.status not in ENDED:
+            self._halting(Trigger.STOP, cause)
+
+    def _halting(self, trigger: Trigger, cause: str) -> None:
+        """Stop or fail: nothing new starts, what runs is cancelled, the rest of the story is the generations' end."""
+        self._move(trigger)
+        self._cause = cause
+        self._clock.go()
+        self._emit(RunChanged, status=self.status, cancelled_by=cause, **self._fault)
+        if trigger is Trigger.STOP:
+            self.log("info", "stopping" if cause == "stop" else f"stopping ({cause})")
+        self._schedule.halt()
+        self._cancel(cause)
+        self._nags.at(trio.current_time() + self.plan.grace + 1.0, self._nag_halt)
+
+    def _timed_out(self, limit: float) -> None:
+        self.fail(error=f"the run took longer than {limit:g} s", code="timeout", node_id=None, cause="timeout")
+
+    # Reports
+
+    def _outcome(self, outcome: Outcome) -> None:
+        task = outcome.task
+        self._unask(task)
+        self._schedule.outcome(outcome, halting=self.status in _HALTING)
+        if self.status in _HALTING:
+            self._close_if_quiet()
+        else:
+            self._schedule.settle()
+
+    def _noted(self, message: Noted) -> None:
+        if not message.key.startswith(VAR):
+            self._schedule.noted(message.task, message.key)
+        self.note(message.key, message.value)
+        if message.written is not None:
+            self._flush()
+            if self._last_ticket is not None:
+                message.written(self._last_ticket)
+
+    def _ask(self, message: Asked) -> None:
+        task = message.task
+        kept = self._inputs.get(task.node_id)
+        if kept:
+            value = kept.pop(0)
+            self.note(f"input/{task.node_id}", list(kept) or None)
+            self._answered(message, value)
+            return
+        if (task.node_id, task.iteration) not in self._schedule.in_flight:
+            return
+        self._asked.setdefault(task.node_id, []).append(message)
+        self.node(task.node_id, task.iteration, NodeStatus.RUNNING, attempt=task.attempt, waiting=message.waiting)
+
+    def _answered(self, message: Asked, value: Json) -> None:
+        self._schedule.noted(message.task, message.key)
+        self.note(message.key, {"value": value})
+        message.answer(value)
+
+    def _unask(self, task: NodeTask) -> None:
+        left = [asked for asked in self._asked.get(task.node_id, ()) if asked.task is not task]
+        if left:
+            self._asked[task.node_id] = left
+        else:
+            self._asked.pop(task.node_id, None)
+
+    def _input(self, command: NodeInput, was: RunStatus) -> InputReply:
+        status = self.status
+        refusal: tuple[str, str] | None = None
+        asked = self._asked.get(command.node_id)
+        if command.node_id not in self.view.workflow.nodes:
+            refusal = ("unknown_node", f"the workflow has no node {command.node_id!r}")
+        elif CONTROLS[Action.INPUT][status] is Verdict.REFUSE:
+            refusal = ("refused", f"the run is {status}")
+        elif asked and status is RunStatus.RUNNING:
+            self._answered(asked.pop(0), command.value)
+        else:
+            kept = self._inputs.setdefault(command.node_id, [])
+            if len(kept) >= _MAX_KEPT_INPUTS:
+                refusal = ("busy", f"{len(kept)} inputs wait for node {command.node_id!r} already")
+            else:
+                kept.append(command.value)
+                self.note(f"input/{command.node_id}", list(kept))
+        return InputReply(
+            workflow_id=self.plan.workflow_id,
+            reply_to=command.id or None,
+            ok=refusal is None,
+            node_id=command.node_id,
+            run_id=self.plan.run_id,
+            was=was,
+            status=status,
+            code=refusal[0] if refusal else None,
+            error=refusal[1] if refusal else None,
+        )
+
+    # Warnings about what does not end
+
+    def _nag_pause(self, started: float) -> None:
+        if self.status is not RunStatus.PAUSING or started != self._paused_at:
+            return
+        for task in self._schedule.in_flight.values():
+            if task.in_atomic:
+                seconds = trio.current_time() - started
+                self.log(
+                    "warn",
+                    f"the pause waits for {task.node_id!r}, in an atomic section for {seconds:.0f} s",
+                    node_id=task.node_id,
+                    iteration=task.iteration,
+                )
+        self._nags.at(trio.current_time() + self.plan.atomic_limit, partial(self._nag_pause, started))
+
+    def _nag_halt(self) -> None:
+        for task in self._schedule.in_flight.values():
+            self.log(
+                "warn",
+                f"{task.node_id!r} does not end, though it was cancelled: a shield of its own, or it never yields",
+                node_id=task.node_id,
+                iteration=task.iteration,
+            )
+        self._nags.at(trio.current_time() + NAG_SECONDS, self._nag_halt)
+
+    # Events and the journal
+
+    def _move(self, trigger: Trigger) -> None:
+        self.status = advance(self.status, trigger)
+
+    def _emit(self, kind: type[Event], **fields: Any) -> None:
+        self._seq += 1
+        event = kind(
+            run_id=self.plan.run_id, workflow_id=self.plan.workflow_id, seq=self._seq, at=self._wall(), **fields
+        )
+        self._events.append(event)
+        self.view.apply(event)
+
+    def _say_progress(self, node_id: str, iteration: Iteration, percent: float, message: str, attempt: int) -> None:
+        self._progressed += 1
+        self._progress(
+            NodeProgress(
+                run_id=self.plan.run_id,
+                workflow_id=self.plan.workflow_id,
+                at=self._wall(),
+                n=self._progressed,
+                node_id=node_id,
+                progress=percent,
+                message=message,
+                attempt=attempt,
+                iteration=iteration,
+            )
+        )
+
+    def _flush(self, *, close: RunStatus | None = None) -> None:
+        """Hand over what was said in this step, as one batch."""
+        if not (self._events or self._notes):
+            return
+        events, notes = self._events, self._notes
+        self._events, self._notes = [], []
+        ticket = self._journal.append_nowait(self.plan.claim, events, notes, close=close)
+        self._last_ticket = ticket
+        if not ticket.done:
+            self._tickets.append((ticket, len(events)))
+            self._uncommitted += len(events)
+
+    def _congested(self) -> bool:
+        """Whether too much is on its way to the journal; if so, a wake-up comes when there is room."""
+        while self._tickets and self._tickets[0][0].done:
+            self._uncommitted -= self._tickets.pop(0)[1]
+        if self._uncommitted <= MAX_UNCOMMITTED or self._nursery is None:
+            return False
+        self._nursery.start_soon(self._wake_after, self._tickets[0][0])
+        return True
+
+    async def _wake_after(self, ticket: Ticket) -> None:
+        await ticket
+        self.mailbox.report(_Wake())
+
+    # The ending
+
+    async def _end(self) -> None:
+        """Write the one ending, wait until it is durable, answer whoever asked meanwhile."""
+        if self.status in _HALTING:
+            self._schedule.halted()
+        trigger = Trigger.HALTED if self.status in _HALTING else Trigger.FINISH
+        final = advance(self.status, trigger)
+        error = self._fault.get("error")
+        match final:
+            case RunStatus.COMPLETED:
+                message = "completed"
+            case RunStatus.STOPPED:
+                message = "stopped" if self._cause == "stop" else f"stopped ({self._cause})"
+            case _:
+                message = f"failed: {error}"
+        self.log("error" if final is RunStatus.FAILED else "info", message)
+        summary = self._summary(final)
+        self._seq += 1
+        ending = RunEnded(
+            run_id=self.plan.run_id,
+            workflow_id=self.plan.workflow_id,
+            seq=self._seq,
+            at=summary.ended_at,
+            status=final,
+            message=message,
+            summary=summary,
+            results=self.view.outputs() if final is RunStatus.COMPLETED else None,
+            **(self._fault if final is RunStatus.FAILED else {}),
+        )
+        self._events.append(ending)
+        self._flush(close=final)
+        if self._last_ticket is not None and not self._last_ticket.done:
+            await self._last_ticket
+        self._move(trigger)
+        self.view.apply(ending)
+        for ask in self._pending_commands():
+            self._command(ask, was=self.status)
+
+    def _summary(self, status: RunStatus) -> Summary:
+        tally = self.view.counts()
+        began = tally[NodeStatus.SUCCESS] + tally[NodeStatus.ERROR] + tally[NodeStatus.SKIPPED]
+        return Summary(
+            status=status,
+            duration=self._clock.now(),
+            total_nodes=self.view.total,
+            succeeded=tally[NodeStatus.SUCCESS],
+            failed=tally[NodeStatus.ERROR],
+            skipped=tally[NodeStatus.SKIPPED],
+            not_begun=self.view.total - began,
+            started_at=self._started_at,
+            ended_at=self._wall(),
+            cancelled_by=self._cause,
+            abandoned=tuple(self.abandoned) or None,
+            **self._fault,
+        )
+
+    async def _crashed(self, error: BaseException) -> None:
+        """A bug of the runtime: this run fails with `internal_error`, nobody else notices."""
+        _logger.error("run %s: a bug of the runtime", self.plan.run_id, exc_info=error)
+        if self._decided or self.status in ENDED:
+            return
+        self._decided = True
+        self._fault = {
+            "error": f"a bug of callboard: {type(error).__name__}: {error}",
+            "code": "internal_error",
+            "node_id": None,
+        }
+        if self.status not in _HALTING:
+            if self.status is RunStatus.PENDING:
+                self._move(Trigger.START)
+            self._move(Trigger.FAIL)
+            self._cause = "internal_error"
+            self._emit(RunChanged, status=self.status, cancelled_by=self._cause, **self._fault)
+        for step in (self._schedule.abort, self._end):
+            try:
+                if (rest := step()) is not None:
+                    await rest
+            except Exception:  # a second bug must not keep the first from being told
+                _logger.exception("run %s: its ending could not be written", self.plan.run_id)
+
+
+def answer_ended(command: Control, ended: Ended) -> ControlReply:
+    """What a control is answered by a run that has ended."""
+    ok = CONTROLS[Action(command.action)].get(ended.status) is Verdict.RECORDED
+    return ControlReply(
+        workflow_id=ended.workflow_id,
+        reply_to=command.id or None,
+        action=command.action,
+        run_id=ended.run_id,
+        ok=ok,
+        was=ended.status,
+        status=ended.status,
+        summary=ended.summary,
+        code=None if ok else "refused",
+        error=None if ok else f"the run is {ended.status}",
+    )
+
+
+def _split(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
+    """(what whoever runs the program has to see, what is a bug of ours)."""
+    if isinstance(error, BaseExceptionGroup):
+        through, rest = error.split((KeyboardInterrupt, trio.Cancelled))
+        return through, rest
+    if isinstance(error, KeyboardInterrupt | trio.Cancelled):
+        return error, None
+    return None, error
+
+
+_HALTING: Final = frozenset({RunStatus.STOPPING, RunStatus.FAILING})
+_ALIVE: Final = frozenset({RunStatus.RUNNING, RunStatus.PAUSING})
+_MAX_KEPT_INPUTS: Final = 100
+
+_MESSAGES: Final[Mapping[NodeStatus, Callable[[str, Mapping[str, Any]], str]]] = {
+    NodeStatus.PENDING: lambda label, fields: f"{label} waits ({fields.get('reason')})",
+    NodeStatus.RUNNING: lambda label, fields: (
+        f"{label} waits for an answer" if "waiting" in fields else f"{label} runs"
+    ),
+    NodeStatus.SUCCESS: lambda label, _: f"{label} done",
+    NodeStatus.ERROR: lambda label, fields: f"{label} failed: {fields.get('error')}",
+    NodeStatus.SKIPPED: lambda label, fields: f"{label} skipped ({fields.get('reason')})",
+}

@@ -1,0 +1,550 @@
+"""The runtime: starts and finds runs, and is how callboard is embedded in a trio program.
+
+    async with open_runtime() as runtime:
+        run = await runtime.start(workflow)
+        async for event in run.events():
+            ...
+
+Theory of operation: `open_runtime` opens, in this order, the artifacts' folder, the journal, the hub, the watchdog and
+a nursery in which every run is one task (`RunActor.live`). Each of these actors shields itself, so a cancel from outside
+reaches the user's own block and nothing else; then the runtime ends them, in the order of death: what registered with
+`at_end` (servers), the runs, the hub, the journal. All runs are told at once to stop, cause `shutdown`; those that
+have not ended when the shutdown's grace is over are cancelled hard and claim no ending.
+
+`submit` is synchronous: it checks, records and spawns, so that a connection never waits for it. A run is listed here
+from its submit to its end; of an ended one only its summary is kept, as long as the journal keeps it.
+"""
+
+import itertools
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib import metadata
+from typing import Any, Final
+
+import attrs
+import trio
+
+from actors.artifacts import ArtifactStore, open_artifacts
+from actors.errors import ActorGone, ActorsError, Busy, RunActive, ShuttingDown, UnknownRun
+from actors.expressions import Scope
+from actors.hub import Hub, open_hub
+from actors.journal import Journal, Keep, MemoryJournal, RunPage
+from actors.mailbox import Ask, Mailbox
+from actors.node import NodeTask, Port
+from actors.observer import NULL, Observer
+from actors.registry import Registry
+from actors.run import Ended, Plan, RunActor, answer_ended
+from actors.settings import Settings
+from actors.simulated import SimulatedDriver
+from actors.steps import make_steps
+from actors.watchdog import Stuck, open_watchdog
+from protocol.errors import BadField, InvalidWorkflow
+from protocol.execution import ExecutionConfig, parse_execution_config
+from protocol.graph import Limits, Problem, Validation, Workflow, validate
+from protocol.messages import Control, ControlReply, Event, InputReply, Json, NodeInput, Snapshot, Summary
+from protocol.states import RunStatus
+from protocol.view import View
+
+__all__ = ["Run", "Runtime", "open_runtime"]
+
+_logger: Final = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_runtime(
+    *,
+    settings: Settings | None = None,
+    registry: Registry | None = None,
+    journal: Journal | None = None,
+    observer: Observer = NULL,
+    wall: Callable[[], float] = time.time,
+) -> "AsyncIterator[Runtime]":
+    """A runtime that runs workflows until the block is left.
+
+    Args:
+        settings: limits and deadlines.
+        registry: the kinds; default: the built-in ones and those of installed packages.
+        journal: where runs are recorded, not yet entered; default: in memory.
+        observer: the seam for tests and metrics.
+        wall: the time, seconds since the epoch.
+
+    *Resource handling*: leaving the block, in whatever way, stops every run (`cancelled_by: "shutdown"`), at most
+    `Settings.shutdown_grace` long; nothing of it runs afterwards, a thread that can not be ended excepted.
+    """
+    settings = settings or Settings()
+    if registry is None:
+        registry = Registry.builtin()
+        registry.load_entry_points()
+    runtime = Runtime(settings, registry, observer, wall)
+    async with (
+        open_artifacts(settings.artifacts) as runtime.artifacts,
+        journal or MemoryJournal() as runtime.journal,
+        open_hub(runtime.journal, plan=runtime.plan, observer=observer) as runtime.hub,
+        open_watchdog(warn=settings.step_warn, limit=settings.step_limit, on_warn=runtime.stuck),
+        trio.open_nursery() as nursery,
+    ):
+        runtime.nursery = nursery
+        try:
+            yield runtime
+        finally:
+            with trio.CancelScope(shield=True):
+                await runtime.shut_down()
+            nursery.cancel_scope.cancel()
+
+
+class Run:
+    """One run, as its starter holds it. Valid after its end, too."""
+
+    def __init__(self, runtime: "Runtime", actor: RunActor) -> None:
+        self._runtime = runtime
+        self._actor = actor
+        self.id = actor.plan.run_id
+        self.workflow_id = actor.plan.workflow_id
+
+    @property
+    def status(self) -> RunStatus:
+        """Its state now."""
+        return self._actor.status
+
+    @property
+    def view(self) -> View:
+        """Its state in full; read only, and ahead of what is durable."""
+        return self._actor.view
+
+    @property
+    def workflow(self) -> Workflow:
+        """The graph."""
+        return self._actor.view.workflow
+
+    async def events(self, after: int = 0) -> AsyncIterator[Event]:
+        """Its events after a seq, from the journal: replay, then live; ends after the ending.
+
+        Raises:
+            UnknownRun: it ended so long ago that its history is gone.
+        """
+        async with self._runtime.journal.follow(self.id, after) as events:
+            async for event in events:
+                yield event
+
+    async def pause(self, mode: str | None = None) -> ControlReply:
+        """Pause it: accepted at once; `paused` comes as an event when nothing is in flight.
+
+        Args:
+            mode: `now` cuts what may be cut, `drain` waits for it; None: what the run's config says.
+
+        Raises:
+            Busy: too many commands wait for this run.
+        """
+        return await self._control(Control(action="pause", mode=mode))  # type: ignore[arg-type]  checked by attrs
+
+    async def resume(self) -> ControlReply:
+        """Go on after a pause.
+
+        Raises:
+            Busy: too many commands wait for this run.
+        """
+        return await self._control(Control(action="resume"))
+
+    async def stop(self, *, force: bool = False) -> ControlReply:
+        """Stop it: accepted at once; `wait` returns when nothing of it runs any more.
+
+        Args:
+            force: drop the grace of atomic sections and clean-ups.
+
+        Raises:
+            Busy: too many commands wait for this run.
+        """
+        return await self._control(Control(action="stop", force=force))
+
+    async def send_input(self, node_id: str, value: Json) -> InputReply:
+        """Answer a node that waits for a person, or that will.
+
+        Raises:
+            Busy: too many commands wait for this run.
+        """
+        command = NodeInput(node_id=node_id, value=value, run_id=self.id)
+        try:
+            return await self._actor.mailbox.ask(command, InputReply)
+        except ActorGone:
+            return _refused_input(command, self._actor.record)
+
+    async def wait(self) -> Summary:
+        """Wait for its ending.
+
+        Raises:
+            ActorGone: it was cut off by the end of its runtime and has no ending.
+        """
+        await self._actor.ended.wait()
+        summary = self._actor.view.summary
+        if summary is None:
+            raise ActorGone(f"run {self.id} was cut off by the end of the runtime")
+        return summary
+
+    async def _control(self, command: Control) -> ControlReply:
+        try:
+            return await self._actor.mailbox.ask(command, ControlReply)
+        except ActorGone:
+            return answer_ended(command, self._actor.record)
+
+
+class Runtime:
+    """Starts, finds and steers runs. Made by `open_runtime`."""
+
+    artifacts: ArtifactStore
+    journal: Journal
+    hub: Hub
+    nursery: trio.Nursery
+
+    def __init__(self, settings: Settings, registry: Registry, observer: Observer, wall: Callable[[], float]) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.observer = observer
+        self.started_at = wall()
+        self.version = metadata.version("callboard")
+        self.closing = False
+        """It takes no new run."""
+        self._wall = wall
+        self._runs: dict[str, Run] = {}
+        self._actors: dict[str, RunActor] = {}
+        self._latest: dict[str, str] = {}
+        self._ended: dict[str, Ended] = {}
+        self._closers: list[Callable[[], Awaitable[None]]] = []
+        self._prefix = secrets.token_hex(5)
+        self._numbers = itertools.count(1)
+
+    def validate(
+        self, graph: Mapping[str, Json], *, config: Mapping[str, Json] | None = None, needs_start: bool = True
+    ) -> Validation:
+        """Check a graph without starting it.
+
+        Raises:
+            BadField: the ExecutionConfig is wrong.
+        """
+        parsed, _ = parse_execution_config(config or {})
+        return self._validate(graph, parsed, needs_start=needs_start)
+
+    def submit(
+        self,
+        graph: Mapping[str, Json],
+        *,
+        workflow_id: str = "",
+        config: Mapping[str, Json] | None = None,
+        run_id: str | None = None,
+        needs_start: bool = True,
+        before: Callable[[Run], None] | None = None,
+    ) -> Run:
+        """Start a run, synchronously; it is `pending` until its first event.
+
+        Args:
+            graph: `{"nodes": […], "edges": […]}`, or `connections` instead of `edges`.
+            workflow_id: the client's own key; "" has one made.
+            config: the ExecutionConfig, as clients send it.
+            run_id: unique for ever; None has one made.
+            needs_start: a graph without a `start` node is refused; else it begins where no edge leads to.
+            before: called with the run before anything of it is published.
+
+        Raises:
+            InvalidWorkflow: the graph has problems; all of them are in it.
+            BadField: the ExecutionConfig is wrong.
+            RunActive: the workflow has an unfinished run, or the run id is taken.
+            Busy: as many runs as `Settings.max_runs` allows are unfinished.
+            ShuttingDown: the runtime ends.
+        """
+        if self.closing:
+            raise ShuttingDown("the server shuts down and takes no new run")
+        if len(self._runs) >= self.settings.max_runs:
+            raise Busy(f"{len(self._runs)} runs are unfinished, as many as max_runs allows; try again later")
+        config = config or {}
+        parsed, odd = parse_execution_config(config)
+        if parsed.driver != "simulated":
+            raise BadField([("config.driver", f"{parsed.driver!r} is not there; this server has 'simulated'")])
+        found = self._validate(graph, parsed, needs_start=needs_start)
+        if found.workflow is None:
+            raise InvalidWorkflow([*found.errors, *found.warnings])
+        run_id = run_id or f"{self._prefix}-{next(self._numbers)}"
+        workflow_id = workflow_id or f"workflow-{run_id}"
+        spec = {"graph": graph, "config": config, "needs_start": needs_start}
+        created = self.journal.create_nowait(run_id, workflow_id, spec, self._wall())
+        if created.claim is None:
+            raise RunActive(workflow_id, created.run_id)
+        seed = parsed.seed if parsed.seed is not None else secrets.randbits(32)
+        slots = min(parsed.max_concurrency or self.settings.max_concurrency, self.settings.max_concurrency)
+        plan = Plan(
+            run_id=run_id,
+            workflow_id=workflow_id,
+            config=parsed,
+            steps=make_steps(found.workflow, self.registry, parsed),
+            warnings=(*found.warnings, *odd, *_not_yet(parsed)),
+            claim=created.claim,
+            seed=seed,
+            slots=slots,
+            grace=self.settings.stop_grace,
+            atomic_limit=self.settings.atomic_limit,
+        )
+        view = View(found.workflow, run_id=run_id, workflow_id=workflow_id)
+        mailbox = Mailbox()
+        actor = RunActor(
+            plan,
+            view=view,
+            journal=self.journal,
+            mailbox=mailbox,
+            make_port=partial(self._port, plan, view, mailbox),
+            progress=self.hub.progress,
+            wall=self._wall,
+            observer=self.observer,
+        )
+        run = Run(self, actor)
+        self._runs[run_id], self._actors[run_id] = run, actor
+        self._latest[workflow_id] = run_id
+        self.hub.open(run_id, workflow_id, found.workflow)
+        if before is not None:
+            before(run)
+        self.nursery.start_soon(self._tend, actor, name=f"run:{run_id}")
+        return run
+
+    async def start(
+        self,
+        graph: Mapping[str, Json],
+        *,
+        workflow_id: str = "",
+        config: Mapping[str, Json] | None = None,
+        run_id: str | None = None,
+        needs_start: bool = True,
+        before: Callable[[Run], None] | None = None,
+    ) -> Run:
+        """Start a run, and wait until its start is durable. Arguments and errors as `submit`."""
+        run = self.submit(
+            graph, workflow_id=workflow_id, config=config, run_id=run_id, needs_start=needs_start, before=before
+        )
+        actor = self._actors[run.id]
+        await actor.begun.wait()
+        await actor.durable()
+        return run
+
+    def control(self, command: Control, reply: Callable[[ControlReply], None]) -> None:
+        """Pause, resume or stop a run. Never waits; `reply` is called exactly once, perhaps at once.
+
+        Raises:
+            UnknownRun: neither the run nor the workflow is known.
+        """
+        run_id = self._find(command.workflow_id, command.run_id)
+        actor = self._actors.get(run_id)
+        if actor is None:
+            reply(answer_ended(command, self._ended[run_id]))
+            return
+
+        def gone(error: ActorsError) -> None:
+            busy = isinstance(error, Busy)
+            reply(_busy_control(command, actor, error) if busy else answer_ended(command, actor.record))
+
+        _tell(actor, Ask(command, reply, gone))
+
+    def input(self, command: NodeInput, reply: Callable[[InputReply], None]) -> None:
+        """Answer a node that waits for a person. Never waits; `reply` is called exactly once, perhaps at once.
+
+        Raises:
+            UnknownRun: neither the run nor the workflow is known.
+        """
+        run_id = self._find(command.workflow_id, command.run_id)
+        actor = self._actors.get(run_id)
+        if actor is None:
+            reply(_refused_input(command, self._ended[run_id]))
+            return
+
+        def gone(error: ActorsError) -> None:
+            refused = _refused_input(command, actor.record)
+            reply(attrs.evolve(refused, code=error.code, error=str(error)) if isinstance(error, Busy) else refused)
+
+        _tell(actor, Ask(command, reply, gone))
+
+    def find(self, workflow_id: str, run_id: str | None = None) -> str | None:
+        """The run that is meant: the one named, else the latest of the workflow; None: it is not known."""
+        if run_id is not None:
+            return run_id if run_id in self._runs or run_id in self._ended else None
+        return self._latest.get(workflow_id)
+
+    def run(self, run_id: str) -> Run | None:
+        """An unfinished run."""
+        return self._runs.get(run_id)
+
+    def unfinished(self) -> Sequence[Run]:
+        """All unfinished runs, oldest first."""
+        return list(self._runs.values())
+
+    async def snapshot(self, run_id: str) -> Snapshot:
+        """The committed state of a run, ended or not.
+
+        Raises:
+            UnknownRun: it is not known.
+        """
+        return await self.hub.snapshot(run_id)
+
+    async def list_runs(
+        self, *, status: str | None = None, workflow_id: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> RunPage:
+        """Runs, newest first; see `Journal.list_runs`."""
+        return await self.journal.list_runs(status=status, workflow_id=workflow_id, limit=limit, cursor=cursor)
+
+    async def plan(self, run_id: str) -> tuple[str, Workflow]:
+        """The workflow id and the graph of a run.
+
+        Raises:
+            UnknownRun: it is not known.
+        """
+        run = self._runs.get(run_id)
+        if run is not None:
+            return run.workflow_id, run.workflow
+        spec = await self.journal.spec(run_id)
+        ended = self._ended.get(run_id)
+        parsed, _ = parse_execution_config(spec["config"])
+        found = self._validate(spec["graph"], parsed, needs_start=spec["needs_start"])
+        if ended is None or found.workflow is None:
+            raise UnknownRun(f"the graph of run {run_id} can not be read any more")
+        return ended.workflow_id, found.workflow
+
+    def at_end(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have `close` called and awaited before the runs are stopped; servers register themselves."""
+        self._closers.append(close)
+
+    def stuck(self, stuck: Stuck) -> None:
+        """The watchdog found a step that does not yield: its run says so."""
+        _logger.warning("%s", stuck)
+        run_id, _, key = stuck.task.removeprefix("node:").partition("/")
+        actor = self._actors.get(run_id)
+        if actor is not None:
+            actor.warn(f"{key!r} has not yielded for {stuck.seconds:.1f} s, at {stuck.file}:{stuck.line}", key)
+
+    async def shut_down(self) -> None:
+        """End everything, in the order of death. Called by `open_runtime`, shielded; each step has a deadline."""
+        self.closing = True
+        grace = trio.current_time() + self.settings.shutdown_grace
+        for close in reversed(self._closers):
+            with trio.move_on_at(grace):
+                await close()
+        actors = list(self._actors.values())
+        for actor in actors:
+            actor.halt()
+        with trio.move_on_at(grace):
+            for actor in actors:
+                await actor.ended.wait()
+        for actor in actors:
+            if not actor.ended.is_set():
+                _logger.error("run %s did not end in time and is cut off", actor.plan.run_id)
+                actor.halt_now()
+
+    async def _tend(self, actor: RunActor) -> None:
+        """The life of a run, and what is left to do after it."""
+        run_id = actor.plan.run_id
+        self.observer.action(f"stop:{run_id}", actor.halt)
+        try:
+            await actor.live()
+        finally:
+            del self._actors[run_id], self._runs[run_id]
+            self._ended[run_id] = actor.record
+        await self._forget_old()
+
+    async def _forget_old(self) -> None:
+        keep = Keep(days=self.settings.history_days, runs=self.settings.history_runs)
+        if keep.runs is None and keep.days is None:
+            return
+        await self.journal.trim(keep)
+        while keep.runs is not None and len(self._ended) > keep.runs:
+            run_id, ended = next(iter(self._ended.items()))
+            del self._ended[run_id]
+            if self._latest.get(ended.workflow_id) == run_id:
+                del self._latest[ended.workflow_id]
+            await self.artifacts.remove(run_id)
+
+    def _validate(self, graph: Mapping[str, Json], config: ExecutionConfig, *, needs_start: bool) -> Validation:
+        settings = self.settings
+        return validate(
+            graph,
+            self.registry.kinds,
+            dry_run=config.dry_run,
+            needs_start=needs_start,
+            driver=config.driver,
+            limits=Limits(max_nodes=settings.max_nodes, max_edges=settings.max_edges, max_depth=settings.max_depth),
+        )
+
+    def _find(self, workflow_id: str, run_id: str | None) -> str:
+        found = self.find(workflow_id, run_id)
+        if found is None:
+            raise UnknownRun(
+                f"run {run_id!r} is not known here" if run_id else f"workflow {workflow_id!r} is not known here"
+            )
+        return found
+
+    def _port(
+        self, plan: Plan, view: View, mailbox: Mailbox, actor: RunActor, scope: Callable[[NodeTask], Scope]
+    ) -> Port:
+        return Port(
+            run_id=plan.run_id,
+            workflow_id=plan.workflow_id,
+            mailbox=mailbox,
+            notes=view.notes,
+            variables=view.variables,
+            written=actor.written,
+            progress=actor.node_progress,
+            scope=scope,
+            wall=self._wall,
+            driver=SimulatedDriver(),
+            artifacts=self.artifacts.of(plan.run_id),
+            observer=self.observer,
+            seed=plan.seed,
+            grace=plan.grace,
+            max_result=self.settings.max_result,
+            abandoned=actor.abandoned.append,
+        )
+
+
+def _tell(actor: RunActor, ask: "Ask[Any, Any]") -> None:
+    try:
+        actor.mailbox.tell(ask)
+    except ActorsError as error:
+        ask.gone(error)
+
+
+def _busy_control(command: Control, actor: RunActor, error: ActorsError) -> ControlReply:
+    return ControlReply(
+        workflow_id=actor.plan.workflow_id,
+        reply_to=command.id or None,
+        action=command.action,
+        run_id=actor.plan.run_id,
+        ok=False,
+        was=actor.status,
+        status=actor.status,
+        code=error.code,
+        error=str(error),
+    )
+
+
+def _refused_input(command: NodeInput, ended: Ended) -> InputReply:
+    return InputReply(
+        workflow_id=ended.workflow_id,
+        reply_to=command.id or None,
+        ok=False,
+        node_id=command.node_id,
+        run_id=ended.run_id,
+        was=ended.status,
+        status=ended.status,
+        code="refused",
+        error=f"the run is {ended.status}",
+    )
+
+
+def _not_yet(config: ExecutionConfig) -> tuple[Problem, ...]:
+    """What is understood and not done yet, so that nobody waits for it in vain."""
+    if not config.breakpoints:
+        return ()
+    return (
+        Problem(
+            code="not_supported",
+            message="breakpoints are not supported yet; the run will not stop at them",
+            path="config.breakpoints",
+            severity="warning",
+        ),
+    )

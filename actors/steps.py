@@ -1,0 +1,85 @@
+"""Steps: the nodes of a graph made ready to run, once per run – and in a dry run, what stands in for their work."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import trio
+
+from actors.context import Fired
+from actors.node import NodeTask, Step
+from actors.registry import KindSpec, Registry
+from actors.schedule import passed_on
+from actors.simulated import ODDS
+from protocol.execution import ExecutionConfig
+from protocol.graph import ERROR, Node, Workflow
+from protocol.view import fires
+
+__all__ = ["make_steps"]
+
+
+def make_steps(workflow: Workflow, registry: Registry, config: ExecutionConfig) -> Mapping[str, Step]:
+    """Node id → its step.
+
+    Args:
+        workflow: the checked graph.
+        registry: its kinds; in a dry run some may be missing.
+        config: of the run.
+    """
+    return {node.id: _step(node, workflow, registry.kinds.get(node.kind), config) for node in workflow.nodes.values()}
+
+
+def _step(node: Node, workflow: Workflow, spec: KindSpec | None, config: ExecutionConfig) -> Step:
+    has_error_edge = any(edge.source_port == ERROR for edge in workflow.outgoing.get(node.id, ()))
+    ports = fires(workflow, node)
+    if spec is None or (config.dry_run and node.id not in workflow.bodies):
+        return Step(
+            node=node,
+            prepared=None,
+            fires=ports,
+            wait_time=0.0,
+            has_error_edge=has_error_edge,
+            control=spec is not None and spec.ports_of(node.config) is not None,
+            effects=False,
+            interruptible=True,
+            work=_pass_on if spec is None else _simulation(node, spec),
+        )
+    prepared = spec.prepare(node)
+    traits = prepared.traits
+    wait_time = node.settings.wait_time
+    if wait_time is None:
+        wait_time = spec.wait_time
+        if wait_time and config.default_wait_time is not None:
+            wait_time = config.default_wait_time
+    return Step(
+        node=node,
+        prepared=prepared,
+        fires=ports,
+        wait_time=0.0 if config.dry_run else wait_time,
+        has_error_edge=has_error_edge,
+        control=spec.ports_of(node.config) is not None,
+        effects=traits.effects,
+        interruptible=traits.interruptible,
+        work=spec.run,
+    )
+
+
+def _simulation(node: Node, spec: KindSpec) -> Callable[[NodeTask], Awaitable[object]]:
+    """What a known kind does in a dry run: it passes its input on, through a port left to chance if it has several."""
+    ports = spec.ports_of(node.config)
+    if not ports:
+        return _pass_on
+
+    async def choose(task: NodeTask) -> object:
+        await trio.lowlevel.checkpoint()
+        if ports == ("true", "false"):
+            taken = task.random.random() < ODDS
+            return Fired({ports[not taken]: passed_on(task.inputs)}, result=taken)
+        port = task.random.choice(ports)
+        return Fired({port: passed_on(task.inputs)}, result=port)
+
+    return choose
+
+
+async def _pass_on(task: Any) -> object:
+    await trio.lowlevel.checkpoint()
+    return passed_on(task.inputs)
