@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, TypeVar
 
 import attrs
@@ -130,11 +131,10 @@ def serve_command(config: str | None, **flags: Any) -> int:
     \b
     Exit status: 0 ended by a signal; 1 the address can not be listened on; 2 wrong settings.
     """
-    settings = load_settings(flags, config=config)
-    _log(settings.log_level)
+    settings = _settings(flags, config=config)
     from actors.foreground import serve_in_foreground
 
-    return _in_trio(partial(serve_in_foreground, settings))
+    return _in_trio(partial(serve_in_foreground, settings, registry=_registry()))
 
 
 @cli.command("run")
@@ -176,8 +176,7 @@ def run_command(
     Exit status: 0 completed; 1 failed; 2 not started (usage, settings, an invalid graph);
     130 stopped by Ctrl-C, 143 by SIGTERM; 141 nobody reads stdout any more.
     """
-    settings = load_settings(flags, config=config)
-    _log(settings.log_level)
+    settings = _settings(flags, config=config)
     document = _document(file)
     asked = {**document.config, **_pairs(options, param="--option")}
     for key, param, given in (("variables", "--set", variables), ("inputs", "--input", inputs)):
@@ -199,6 +198,7 @@ def run_command(
             document.graph,
             config=asked,
             settings=settings,
+            registry=_registry(),
             as_json=as_json,
             needs_start=document.needs_start,
         )
@@ -308,9 +308,21 @@ def _not_json(constant: str) -> NoReturn:
     raise ValueError(constant)  # Python reads NaN and Infinity; JSON and the run do not.
 
 
-def _log(level: str) -> None:
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), format=LOG_FORMAT)
+def _settings(flags: Mapping[str, Any], *, config: str | None) -> Settings:
+    """The settings of a command that starts something, and the logging they ask for.
+
+    Raises:
+        SettingsError: they are wrong, or the folder for artifacts cannot be made.
+    """
+    settings = load_settings(flags, config=config)
+    if settings.artifacts is not None:
+        try:
+            Path(settings.artifacts).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SettingsError(f"artifacts: can not make the folder {settings.artifacts}: {error.strerror}") from None
+    logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format=LOG_FORMAT)
     logging.getLogger(FOREIGN_LOGS).setLevel(logging.WARNING)
+    return settings
 
 
 def _in_trio(command: Callable[[], Coroutine[Any, Any, int]]) -> int:

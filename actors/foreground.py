@@ -7,9 +7,10 @@ runtime's block on purpose: to leave that block is the graceful end – the runt
 the journal – and then the nursery is empty. The first signal leaves the block; the second is the system's own and
 kills, and so does a timer after `shutdown_grace`: a thread, because the loop may be what is stuck.
 
-`run_in_foreground`: the spool, interrupts, a nursery for what watches, the runtime. The first signal stops the run, the
-second by force, the third kills. Events are followed in the journal, so a slow reader of stdout delays what is shown
-and nothing else. When nobody reads stdout any more the spool cancels everything, and the runtime's end stops the run.
+`run_in_foreground`: the spool, interrupts, the runtime, the screen, a nursery for what draws and steers. The first
+signal stops the run, the second by force, the third kills. Events are followed in the journal, so a slow reader of
+stdout delays what is shown and nothing else. When nobody reads stdout any more the spool cancels everything, and the
+runtime's end stops the run.
 """
 
 import errno
@@ -24,10 +25,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
+import attrs
 import trio
 
 from actors.errors import ActorsError
 from actors.interrupts import open_interrupts
+from actors.registry import Registry
 from actors.runtime import Run, open_runtime
 from actors.screen import JsonScreen, PlainScreen, Screen, refusal
 from actors.server import serve
@@ -48,13 +51,14 @@ SIGNALLED: Final = 128
 logger = logging.getLogger(__name__)
 
 
-async def serve_in_foreground(settings: Settings) -> int:
+async def serve_in_foreground(settings: Settings, *, registry: Registry) -> int:
     """Serve until SIGINT or SIGTERM; returns the exit status: 0, or 1 if an address cannot be listened on."""
     with open_interrupts(1) as arrivals:
-        async with trio.open_nursery() as nursery, open_runtime(settings=settings) as runtime:
+        async with trio.open_nursery() as nursery, open_runtime(settings=settings, registry=registry) as runtime:
             addresses: Sequence[str] = ()
             try:
-                addresses = await nursery.start(serve, runtime, settings)
+                # The runtime ends the server itself, before it is left: see above.
+                addresses = await nursery.start(serve, runtime, settings)  # noqa: ASYNC111
             except* OSError as group:
                 for line in _why_not(group, settings):
                     sys.stderr.write(f"callboard: {line}\n")
@@ -74,23 +78,32 @@ async def serve_in_foreground(settings: Settings) -> int:
 
 
 async def run_in_foreground(
-    graph: Json, *, config: Mapping[str, Json], settings: Settings, as_json: bool, needs_start: bool
+    graph: Json,
+    *,
+    config: Mapping[str, Json],
+    settings: Settings,
+    registry: Registry,
+    as_json: bool,
+    needs_start: bool,
 ) -> int:
     """Run a graph and show it on stdout; returns the exit status.
 
     Args:
         graph: as a client would send it.
         config: the ExecutionConfig, likewise.
-        settings: of the runtime.
+        settings: of the runtime; the history is kept whatever they say, for it is what is shown.
+        registry: the kinds.
         as_json: the events as JSON lines, and nothing else.
         needs_start: whether a graph without a `start` node is refused.
 
     Raises:
         BrokenPipeError: in a group; nobody reads stdout any more. The run was stopped.
     """
+    settings = attrs.evolve(settings, history_runs=None, history_days=None)
+    interrupted = _Interrupted()
     async with open_spool(sys.stdout) as spool:
         with open_interrupts(2) as arrivals:
-            async with trio.open_nursery() as nursery, open_runtime(settings=settings) as runtime:
+            async with open_runtime(settings=settings, registry=registry) as runtime:
                 try:
                     run = await runtime.start(graph, config=config, needs_start=needs_start)
                 except InvalidWorkflow as error:
@@ -104,13 +117,14 @@ async def run_in_foreground(
                 except (ProtocolError, ActorsError) as error:
                     sys.stderr.write(f"callboard: {error}\n")
                     return NOT_STARTED
-                interrupted = _Interrupted()
-                with _screen(spool, run, nursery, as_json=as_json) as screen:
-                    nursery.start_soon(_steer, arrivals, run, screen, interrupted, name="steer")
-                    async for event in run.events():
-                        screen.show(event)
-                        await spool.room()
-                nursery.cancel_scope.cancel()
+                with _screen(spool, run, as_json=as_json) as screen:
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(screen.refresh_forever, name="screen")
+                        nursery.start_soon(_steer, arrivals, run, screen, interrupted, name="steer")
+                        async for event in run.events():
+                            screen.show(event)
+                            await spool.room()
+                        nursery.cancel_scope.cancel()
     return interrupted.exit_status(run.status)
 
 
@@ -143,7 +157,7 @@ async def _steer(
             nursery.start_soon(partial(_stop, run, force=force), name="stop")
 
 
-async def _stop(run: Run, *, force: bool) -> None:
+async def _stop(run: Run, *, force: bool) -> None:  # noqa: ASYNC910  a run that has ended answers nobody
     try:
         await run.stop(force=force)
     except ActorsError as error:
@@ -152,7 +166,7 @@ async def _stop(run: Run, *, force: bool) -> None:
 
 
 @contextmanager
-def _screen(spool: Spool, run: Run, nursery: trio.Nursery, *, as_json: bool) -> Iterator[Screen]:
+def _screen(spool: Spool, run: Run, *, as_json: bool) -> Iterator[Screen]:
     """How the run is shown: as JSON, moving on a terminal, else as lines."""
     if as_json:
         yield JsonScreen(spool)
@@ -162,7 +176,6 @@ def _screen(spool: Spool, run: Run, nursery: trio.Nursery, *, as_json: bool) -> 
         from actors.terminal import LiveScreen
 
         screen = LiveScreen(spool, run.workflow, progress=lambda: run.view.progress(at=time.time(), n=0))
-        nursery.start_soon(screen.refresh_forever, name="screen")
         with _logging_to(screen):
             try:
                 yield screen

@@ -10,6 +10,7 @@ import time
 from typing import Final, Protocol
 
 import orjson
+import trio
 
 from actors.spool import Spool
 from protocol.dialects import DIALECTS
@@ -18,7 +19,17 @@ from protocol.graph import Workflow
 from protocol.messages import Event, Json, Logged, NodeChanged, RunChanged, RunEnded, RunStarted, StartRefused
 from protocol.states import NodeStatus
 
-__all__ = ["JsonScreen", "PlainScreen", "Screen", "describe", "ending", "node_line", "printable", "refusal"]
+__all__ = [
+    "JsonScreen",
+    "PlainScreen",
+    "Screen",
+    "describe",
+    "ending",
+    "node_line",
+    "printable",
+    "refusal",
+    "spell_duration",
+]
 
 RESULT_LENGTH: Final = 200
 """Characters of a result that are printed; `--json` has all of it."""
@@ -40,8 +51,22 @@ class Screen(Protocol):
     def rest(self) -> None:
         """Stop moving: what follows is lines. May be called again."""
 
+    async def refresh_forever(self) -> None:
+        """Draw what moves, until cancelled."""
 
-class JsonScreen:
+
+class _Still:
+    """What does not move."""
+
+    def rest(self) -> None:
+        """Nothing to do."""
+
+    async def refresh_forever(self) -> None:
+        """Nothing to do."""
+        await trio.sleep_forever()
+
+
+class JsonScreen(_Still):
     """Each event as one line of JSON in the snake dialect, and nothing else."""
 
     def __init__(self, spool: Spool) -> None:
@@ -54,11 +79,8 @@ class JsonScreen:
     def say(self, text: str) -> None:
         """Nothing: the lines belong to the events."""
 
-    def rest(self) -> None:
-        """Nothing moves here."""
 
-
-class PlainScreen:
+class PlainScreen(_Still):
     """Each event as one line for a person: seconds since the start, a word, and what about it."""
 
     def __init__(self, spool: Spool, workflow: Workflow) -> None:
@@ -77,9 +99,6 @@ class PlainScreen:
     def say(self, text: str) -> None:
         """Print it like a log line."""
         self._spool.write(f"{'':9}  {'':9}  {text}\n")
-
-    def rest(self) -> None:
-        """Nothing moves here."""
 
 
 def printable(text: str) -> str:
@@ -111,6 +130,11 @@ def describe(event: Event, workflow: Workflow) -> list[tuple[str, str]]:
     return []
 
 
+def spell_duration(seconds: float) -> str:
+    """A duration as a person reads it: `0.3 ms`, `31.2 ms`, `1.25 s`."""
+    return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+
+
 def node_line(event: NodeChanged, workflow: Workflow) -> str:
     """A node and how it does: `open turn 2 (Open order), attempt 2, 0.31 s: no such element`."""
     node = workflow.nodes.get(event.node_id)
@@ -122,8 +146,8 @@ def node_line(event: NodeChanged, workflow: Workflow) -> str:
     if event.attempt > 1:
         text += f", attempt {event.attempt}"
     if event.duration is not None:
-        text += f", {event.duration:.3g} s"
-    if told := event.error or event.reason or (event.waiting and event.waiting.prompt) or event.message:
+        text += f", {spell_duration(event.duration)}"
+    if told := event.error or event.reason or (event.waiting and event.waiting.prompt):
         text += f": {printable(told)}"
     return text
 
@@ -138,7 +162,12 @@ def ending(event: RunEnded) -> list[tuple[str, str]]:
         "not begun": summary.not_begun,
     }
     figures = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    lines = [(str(event.status), f"{summary.total_nodes} nodes in {summary.duration:.3g} s: {figures or 'none began'}")]
+    lines = [
+        (
+            str(event.status),
+            f"{summary.total_nodes} nodes in {spell_duration(summary.duration)}: {figures or 'none began'}",
+        )
+    ]
     if event.error:
         where = f"{printable(event.node_id)}: " if event.node_id else ""
         lines.append(("error", where + printable(event.error)))

@@ -58,7 +58,7 @@ class Spool:
         """Of the file behind it, so that the size of a terminal can be asked for."""
         return self._file.fileno()
 
-    async def room(self, *, below: int = LIMIT_BYTES) -> None:
+    async def room(self, *, below: int = LIMIT_BYTES) -> None:  # noqa: ASYNC910  where there is room nobody waits
         """Wait until no more than `below` bytes are pending."""
         while self.pending > below:
             await self._written.wait()

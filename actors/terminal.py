@@ -23,7 +23,7 @@ from actors.screen import PlainScreen, describe, ending, node_line, printable
 from actors.spool import Spool
 from protocol.graph import Problem, Workflow
 from protocol.messages import Event, Logged, NodeChanged, Progress, RunChanged, RunEnded, RunStarted
-from protocol.states import NODE_ENDED, RunStatus
+from protocol.states import NODE_ENDED, NodeStatus, RunStatus
 
 __all__ = ["LiveScreen", "print_kinds", "print_problems"]
 
@@ -186,7 +186,7 @@ class LiveScreen:
                 if event is None:
                     yield "pending", printable(f"{name} ({node.label})" if node.label not in ("", name) else name)
                 else:
-                    yield event.status, node_line(event, self._workflow)
+                    yield event.status, self._node(event)
             return
         last = []
         for event in reversed(self._nodes.values()):
@@ -194,8 +194,15 @@ class LiveScreen:
             if len(last) == limit - 1:
                 break
         for event in sorted(last, key=lambda event: event.status in NODE_ENDED):
-            yield event.status, node_line(event, self._workflow)
+            yield event.status, self._node(event)
         yield "", f"… {len(nodes) - len(last):,} more"
+
+    def _node(self, event: NodeChanged) -> str:
+        """A node and how it does; of one that runs for a while, how long."""
+        text = node_line(event, self._workflow)
+        if event.status is NodeStatus.RUNNING and (ran := time.time() - event.at) >= 1:
+            text += f", {ran:.0f} s"
+        return text
 
 
 def print_problems(problems: Sequence[Problem], *, file: TextIO) -> None:

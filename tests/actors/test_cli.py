@@ -89,6 +89,16 @@ def test_wrong_settings_start_no_server(callboard):
     ]
 
 
+@pytest.mark.parametrize("command", ["serve", "run"])
+def test_a_folder_that_cannot_be_made_is_a_wrong_setting(callboard, folder, command):
+    """Told before anything starts."""
+    (folder / "file").write_text("")
+    graph = [written(folder, GOOD)] if command == "run" else []
+    status, out, err = callboard(command, *graph, "--artifacts", "file/below")
+    assert (status, out) == (2, "")
+    assert "file/below" in err
+
+
 def test_the_network_is_not_served_by_accident(callboard):
     """A host that others can reach wants a token or a word; the token is not repeated."""
     status, _, err = callboard("serve", "--host", "0.0.0.0")

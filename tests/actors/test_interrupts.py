@@ -4,6 +4,7 @@ import os
 import signal
 
 import trio
+import trio.testing
 
 from actors.interrupts import SIGNALS, open_interrupts
 

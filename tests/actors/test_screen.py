@@ -12,17 +12,20 @@ from protocol.graph import Problem, validate
 from protocol.messages import Logged, NodeChanged, RunChanged, RunEnded, RunStarted, Summary, Waiting
 from protocol.states import NodeStatus, RunStatus
 
-WORKFLOW = validate(
-    {
-        "nodes": [
-            {"id": "start", "type": "start"},
-            {"id": "user", "type": "input", "data": {"label": "User name"}},
-        ],
-        "edges": [{"source": "start", "target": "user"}],
-    },
-    {},
-    dry_run=True,
-).workflow
+GRAPH = {
+    "nodes": [{"id": "start", "type": "start"}, {"id": "user", "type": "input", "data": {"label": "User name"}}],
+    "edges": [{"source": "start", "target": "user"}],
+}
+
+
+def checked(graph):
+    """A workflow."""
+    workflow = validate(graph, {}, dry_run=True).workflow
+    assert workflow is not None
+    return workflow
+
+
+WORKFLOW = checked(GRAPH)
 
 
 def common(seq=1, at=100.0):
@@ -59,8 +62,11 @@ def ended(status="completed", **fields):
         (node("running"), [("running", "user (User name)")]),
         (node("running", attempt=2), [("running", "user (User name), attempt 2")]),
         (node("running", iteration=(0, 2)), [("running", "user turn 1.3 (User name)")]),
-        (node("success", duration=0.0312), [("success", "user (User name), 0.0312 s")]),
-        (node("error", duration=1.0, error="no such element"), [("error", "user (User name), 1 s: no such element")]),
+        (node("success", duration=0.0312), [("success", "user (User name), 31.2 ms")]),
+        (
+            node("error", duration=1.0, error="no such element"),
+            [("error", "user (User name), 1.00 s: no such element")],
+        ),
         (node("skipped", reason="branch"), [("skipped", "user (User name): branch")]),
         (node("running", waiting=Waiting("Which one?")), [("running", "user (User name): Which one?")]),
         (Logged(**common(), level="warn", message="slow", node_id="user"), [("warn", "user: slow")]),

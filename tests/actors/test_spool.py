@@ -10,8 +10,10 @@ import trio
 from actors.spool import LIMIT_BYTES, open_spool
 
 
-class Gate(io.BufferedIOBase):
+class Gate(io.RawIOBase):
     """A file whose writes wait until somebody opens it."""
+
+    name = "gate"
 
     def __init__(self):
         self.opened = threading.Event()
@@ -76,6 +78,8 @@ async def test_a_reader_who_left_ends_the_block():
 
 class Sip(io.RawIOBase):
     """A raw file that takes three bytes at a time, as the stdout of `python -u` may."""
+
+    name = "sip"
 
     def __init__(self):
         self.written = b""

@@ -130,14 +130,16 @@ async def test_a_large_graph_shows_what_changed_last_and_fits():
 class Stalled(io.RawIOBase):
     """A terminal after Ctrl-S."""
 
+    name = "tty"
+
     def __init__(self):
-        self.read = threading.Event()
+        self.goes_on = threading.Event()
 
     def writable(self):
         return True
 
     def write(self, data):
-        self.read.wait(10)
+        self.goes_on.wait(10)
         return len(data)
 
 
@@ -150,7 +152,7 @@ async def test_a_terminal_that_takes_nothing_gets_no_more_pictures(autojump_cloc
         await trio.sleep(3600)
         assert spool.pending < 10_000
         nursery.cancel_scope.cancel()
-        raw.read.set()
+        raw.goes_on.set()
 
 
 async def test_log_lines_are_bounded_and_what_is_left_out_is_counted():
@@ -177,7 +179,7 @@ async def test_the_ending_stays_on_the_screen():
 
     text = plain(await watched(chain(3), act))
     assert text.count("✗ n0 (Step 0)") == 1
-    assert text.rstrip().endswith("10 nodes in 1 s: 10 succeeded")
+    assert text.rstrip().endswith("10 nodes in 1.00 s: 10 succeeded")
 
 
 async def test_the_cursor_comes_back():
