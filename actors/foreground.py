@@ -110,7 +110,7 @@ async def run_in_foreground(
                     if as_json:
                         spool.put(refusal(error))
                     else:
-                        from actors.terminal import print_problems  # rich takes a quarter of the time to listen
+                        from actors.terminal import print_problems  # Tables are for those who need one.
 
                         print_problems(error.problems, file=sys.stderr)
                     return NOT_STARTED

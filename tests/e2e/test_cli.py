@@ -98,6 +98,22 @@ def test_an_idle_server_ends_on_a_signal(listen, number):
     assert "Traceback" not in err
 
 
+def test_a_server_with_an_unfinished_run_ends_as_quickly(listen):
+    """The run is stopped, not waited for."""
+    process, address = listen()
+    request = urllib.request.Request(
+        f"{address}/api/runs", json.dumps(FOREVER).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=DEADLINE) as response:
+        assert response.status == 201
+    began = time.monotonic()
+    process.terminate()
+    status, _, err = ended(process)
+    assert status == 0
+    assert time.monotonic() - began < 2.0
+    assert "Traceback" not in err
+
+
 def test_it_listens_within_a_second(listen):
     """From the start of the process; the best of three, because the machine may be busy with other tests."""
     took = []
