@@ -1,7 +1,7 @@
 """The node actor: one attempt of one node – its task, its scope, its context, its one report.
 
-Theory of operation: the run actor makes a `NodeTask` and starts its `run` in the nursery of a generation. The task waits
-until what came before it is durable (if its kind has effects), resolves its config, calls the kind's coroutine, and
+Theory of operation: the run actor makes a `NodeTask` and starts its `run` in the nursery of a generation. The task
+waits until what came before it is durable (if its kind has effects), resolves its config, calls the kind's coroutine, and
 reports exactly one `Outcome` into the run's mailbox, in a `finally`, with no checkpoint between the result and the
 report. A report always fits, so a task that is being cancelled never waits. It knows nothing of the hub, the journal or
 other nodes: notes, log lines and questions are reports too, and only the run actor writes them.
@@ -24,7 +24,6 @@ from random import Random
 from typing import Any, Final, TypeVar
 
 import attrs
-import orjson
 import trio
 
 from actors.context import Artifacts, Driver, Fired
@@ -34,11 +33,12 @@ from actors.journal import Ticket
 from actors.mailbox import Mailbox
 from actors.observer import Observer
 from actors.registry import Prepared
+from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked, to_json
 from protocol.graph import Node
 from protocol.messages import Iteration, Json, Level, Waiting
 from protocol.view import VAR, Region, instance_key
 
-__all__ = ["Asked", "LogLine", "NodeTask", "Noted", "Outcome", "Port", "Rested", "Step", "Unasked", "to_json"]
+__all__ = ["NodeTask", "Port", "Step"]
 
 LOG_LINES_PER_SECOND: Final = 1_000
 """Of one node; what is more is counted and said in one line."""
@@ -68,63 +68,6 @@ class Step:
 
     interruptible: bool
     """A pause may cut it, as far as that can be told before its expressions are resolved."""
-
-
-@attrs.frozen(eq=False)
-class Outcome:
-    """How an attempt ended. Exactly one of `value` and `error` means something, unless it was `interrupted`."""
-
-    task: "NodeTask"
-    value: object = None
-    """The result as JSON, or a `Fired` whose values are JSON."""
-    error: BaseException | None = None
-    interrupted: bool = False
-    timed_out: bool = False
-
-
-@attrs.frozen(eq=False)
-class Noted:
-    """A note to be written; `written` is called with its ticket as soon as the journal has it."""
-
-    key: str
-    value: Json
-    task: "NodeTask"
-    written: Callable[[Ticket], None] | None = None
-
-
-@attrs.frozen(eq=False)
-class LogLine:
-    """A line for the run's log."""
-
-    task: "NodeTask"
-    level: Level
-    message: str
-    context: Mapping[str, Json] | None
-
-
-@attrs.frozen(eq=False)
-class Asked:
-    """A node waits for a person; `answer` is called with the value."""
-
-    task: "NodeTask"
-    key: str
-    """Of the note that keeps the answer."""
-    waiting: Waiting
-    answer: Callable[[Json], None]
-
-
-@attrs.frozen(eq=False)
-class Unasked:
-    """It does not wait any more."""
-
-    task: "NodeTask"
-
-
-@attrs.frozen(eq=False)
-class Rested:
-    """A node that a pause may cut sleeps or waits for a person."""
-
-    task: "NodeTask"
 
 
 @attrs.define(eq=False)
@@ -172,7 +115,6 @@ class NodeTask:
         "attempt",
         "cancelled_at",
         "cause",
-        "generation",
         "idempotency_key",
         "inputs",
         "iteration",
@@ -195,7 +137,6 @@ class NodeTask:
         self.iteration: Iteration = region.iteration
         self.key = instance_key(self.node_id, self.iteration)
         self.idempotency_key = f"{port.run_id}/{self.key}"
-        self.generation: object = None
         self.scope: trio.CancelScope | None = None
         """Its own scope, where it needs one."""
         self.cause: str | None = None
@@ -259,7 +200,7 @@ class NodeTask:
         """Whether it is in a section that a pause waits for."""
         return any(atomic for _, atomic in self._sections)
 
-    # NodeContext: what is known
+    # Of the context: what is known
 
     @property
     def config(self) -> Any:
@@ -315,7 +256,7 @@ class NodeTask:
             self._random = Random(f"{self.port.seed}/{self.key}")
         return self._random
 
-    # NodeContext: what may be said
+    # Of the context: what may be said
 
     def set_var(self, name: str, value: Json) -> None:
         """Set a variable of the run."""
@@ -342,7 +283,7 @@ class NodeTask:
         """Say how far the node is, 0–100."""
         self.port.progress(self, min(100.0, max(0.0, float(percent))), message)
 
-    # NodeContext: what may be awaited
+    # Of the context: what may be awaited
 
     async def sleep(self, seconds: float, name: str | None = None) -> None:
         """Sleep; after a pause or a retry go on with what remained."""
@@ -507,17 +448,17 @@ class NodeTask:
 
     async def _note(self, key: str, value: Json) -> None:
         """Have a note written, and wait until it is durable."""
-        slot: list[Ticket] = []
+        slot: list[Ticket | None] = []
         ready = trio.Event()
 
-        def written(ticket: Ticket) -> None:
+        def written(ticket: Ticket | None) -> None:
             slot.append(ticket)
             ready.set()
 
         self.port.mailbox.report(Noted(key, value, self, written))
         await ready.wait()
-        if not slot[0].done:
-            await slot[0]
+        if (ticket := slot[0]) is not None:
+            await ticket
 
     def _rest(self) -> None:
         self.resting += 1
@@ -528,24 +469,3 @@ class NodeTask:
         if more > 0:
             self._lines = LOG_LINES_PER_SECOND if flush else self._lines
             self.port.mailbox.report(LogLine(self, "warn", f"{more} log lines of {self.node_id!r} left out", None))
-
-
-def to_json(value: object, *, what: str, limit: int) -> Json:
-    """The value as JSON says it, detached from the node's own objects: tuples are lists, NaN is null.
-
-    Args:
-        what: names it in the error.
-        limit: bytes of the text at most.
-
-    Raises:
-        NodeError: code `bad_result` if JSON can not say it, `result_too_large` if it is over the limit.
-    """
-    if value is None or value is True or value is False:
-        return value
-    try:
-        text = orjson.dumps(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise NodeError(f"{what} is not JSON: {error}", code="bad_result") from error
-    if len(text) > limit:
-        raise NodeError(f"{what} has {len(text)} bytes as JSON; the limit is {limit}", code="result_too_large")
-    return orjson.loads(text)

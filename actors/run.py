@@ -29,25 +29,22 @@ from typing import Any, Final
 import attrs
 import trio
 
+from actors.answers import Record, Refusal, answer_control, answer_ended, answer_input, refusal_of
 from actors.expressions import Scope
-from actors.journal import Claim, Journal, Note, Ticket
+from actors.generations import Generation, Generations, Left
+from actors.journal import Claim, Journal, Ticket
 from actors.mailbox import Ask, Mailbox
-from actors.node import Asked, LogLine, NodeTask, Noted, Outcome, Port, Rested, Step, Unasked
+from actors.node import NodeTask, Port, Step
 from actors.observer import Observer
+from actors.questions import Questions
+from actors.recorder import Recorder
+from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked
 from actors.schedule import STEP, Schedule
 from actors.timers import RunClock, Timers
 from protocol.execution import ExecutionConfig
 from protocol.graph import Problem
 from protocol.messages import (
     Control,
-    ControlReply,
-    Event,
-    InputReply,
-    Iteration,
-    Json,
-    Level,
-    Logged,
-    NodeChanged,
     NodeInput,
     NodeProgress,
     RunChanged,
@@ -56,12 +53,10 @@ from protocol.messages import (
     Summary,
 )
 from protocol.states import CONTROLS, ENDED, Action, NodeStatus, RunStatus, Trigger, Verdict, advance
-from protocol.view import VAR, View
+from protocol.view import VAR, Due, View
 
-__all__ = ["Ended", "Plan", "RunActor", "answer_ended"]
+__all__ = ["Plan", "RunActor"]
 
-MAX_UNCOMMITTED: Final = 1_000
-"""Events on their way to the journal above which no new node is started."""
 NAG_SECONDS: Final = 5.0
 """Between two warnings about a node that does not end."""
 
@@ -87,23 +82,6 @@ class Plan:
     """Seconds after which a pause that waits for an atomic section warns."""
 
 
-@attrs.frozen(kw_only=True)
-class Ended:
-    """What is kept of a run that is over."""
-
-    run_id: str
-    workflow_id: str
-    status: RunStatus
-    summary: Summary | None
-
-
-@attrs.frozen(eq=False)
-class _Left:
-    """A generation has ended: none of its nodes runs any more."""
-
-    generation: "_Generation"
-
-
 @attrs.frozen
 class _Wake:
     """Look again: something that was waited for has come."""
@@ -120,16 +98,6 @@ class _Warning:
 @attrs.frozen
 class _Halt:
     """The runtime ends: stop, as `shutdown`."""
-
-
-@attrs.define(eq=False)
-class _Generation:
-    """A nursery of nodes, started since the last resume."""
-
-    scope: trio.CancelScope = attrs.Factory(trio.CancelScope)
-    nursery: trio.Nursery | None = None
-    over: trio.Event = attrs.Factory(trio.Event)
-    """Set: it ends when its last node has."""
 
 
 class RunActor:
@@ -167,36 +135,29 @@ class RunActor:
         self.ended = trio.Event()
         """Set when the ending is durable, or the actor is gone."""
         self.abandoned: list[str] = []
-        self._journal = journal
-        self._progress = progress
-        self._progressed = 0
-        self._wall = wall
         self._observer = observer
         self._clock = RunClock()
         self._timers = Timers()
         self._nags = Timers()
-        self._generations: list[_Generation] = []
-        self._current: _Generation | None = None
+        self._generations = Generations(mailbox, observer)
         self._nursery: trio.Nursery | None = None
         self._scope = trio.CancelScope(shield=True)
-        self._seq = 0
-        self._events: list[Event] = []
-        self._notes: list[Note] = []
-        self._tickets: list[tuple[Ticket, int]] = []
-        self._uncommitted = 0
-        self._last_ticket: Ticket | None = None
         self._drain = False
         self._paused_at = -math.inf
         self._cause: str | None = None
         self._fault: dict[str, str | None] = {}
-        self._asked: dict[str, list[Asked]] = {}
-        self._inputs: dict[str, list[Json]] = {}
         self._started_at = 0.0
         self._decided = False
+        self._wall = wall
+        self._recorder = Recorder(
+            view, claim=plan.claim, journal=journal, due=self._enqueue, progress=progress, wall=wall
+        )
         self._schedule = Schedule(
             view,
             plan.steps,
-            say=self,
+            recorder=self._recorder,
+            spawn=self._generations.spawn,
+            fail=self._fail,
             port=make_port(self, self._expression_scope),
             clock=self._clock,
             timers=self._timers,
@@ -204,6 +165,7 @@ class RunActor:
             inputs=plan.config.inputs,
             dry_run=plan.config.dry_run,
         )
+        self._questions = Questions(self._recorder, noted=self._schedule.noted)
 
     @property
     def in_flight(self) -> list[str]:
@@ -211,9 +173,9 @@ class RunActor:
         return list(dict.fromkeys(task.node_id for task in self._schedule.in_flight.values()))
 
     @property
-    def record(self) -> Ended:
-        """What is kept of it when it is over."""
-        return Ended(
+    def record(self) -> Record:
+        """What is known of it from outside, and kept when it is over."""
+        return Record(
             run_id=self.plan.run_id, workflow_id=self.plan.workflow_id, status=self.status, summary=self.view.summary
         )
 
@@ -253,76 +215,27 @@ class RunActor:
 
     def written(self) -> Ticket | None:
         """The ticket of all that was said so far; None: it is durable already."""
-        self._flush()
-        ticket = self._last_ticket
-        return None if ticket is None or ticket.done else ticket
+        return self._recorder.written()
 
     def node_progress(self, task: NodeTask, percent: float, message: str) -> None:
         """A running node says how far it is."""
         if task.cause is None:
-            self._say_progress(task.node_id, task.iteration, percent, message, task.attempt)
+            self._recorder.progress(task.node_id, task.iteration, percent, message, attempt=task.attempt)
 
     def _expression_scope(self, task: NodeTask) -> Scope:
         return self._schedule.scope_of(task.node_id, task.region)
 
-    # What the schedule says
+    # What the schedule asks for
 
-    def node(self, node_id: str, iteration: Iteration, status: NodeStatus, **fields: Any) -> None:
-        """A node instance got a status."""
-        self._seq += 1
-        event = NodeChanged(
-            run_id=self.plan.run_id,
-            workflow_id=self.plan.workflow_id,
-            seq=self._seq,
-            at=self._wall(),
-            node_id=node_id,
-            status=status,
-            iteration=iteration,
-            message=_MESSAGES[status](self.plan.steps[node_id].node.label, fields),
-            **fields,
-        )
-        self._events.append(event)
-        due = self.view.apply(event)
-        if due:
-            self._schedule.enqueue(due)
+    def _enqueue(self, due: Sequence[Due]) -> None:
+        self._schedule.enqueue(due)
 
-    def log(self, level: Level, message: str, *, node_id: str | None = None, iteration: Iteration = ()) -> None:
-        """A line for the run's log."""
-        self._emit(Logged, level=level, message=message, node_id=node_id, iteration=iteration)
-
-    def note(self, key: str, value: Json) -> None:
-        """A note to be written."""
-        self._notes.append((key, value))
-        due = self.view.note(key, value)
-        if due:
-            self._schedule.enqueue(due)
-
-    def spawn(self, task: NodeTask) -> None:
-        """Start a node's task in the current generation."""
-        generation = self._current
-        if generation is None or generation.nursery is None:
-            raise RuntimeError("a node was started without a generation")
-        task.generation = generation
-        settings = task.step.node.settings
-        shield = not task.step.interruptible
-        if shield or settings.timeout is not None or task.region.loop is not None or self._observer.active:
-            task.scope = trio.CancelScope(shield=shield)
-            if settings.timeout is not None:
-                task.scope.deadline = trio.current_time() + settings.timeout
-        generation.nursery.start_soon(task.run, name=f"node:{task.idempotency_key}")
-
-    def fail(self, *, error: str, code: str, node_id: str | None, cause: str) -> None:
+    def _fail(self, *, error: str, code: str, node_id: str | None, cause: str) -> None:
         """Something failed the run; the first cause of an ending wins."""
         if self.status in _HALTING or self.status in ENDED:
             return
         self._fault = {"error": error, "code": code, "node_id": node_id}
         self._halting(Trigger.FAIL, cause)
-
-    def turn(self, node_id: str, iteration: Iteration, turn: int, turns: int | None) -> None:
-        """A loop node begins a turn."""
-        percent = 100.0 * turn / turns if turns else 0.0
-        message = f"turn {turn + 1}" + (f" of {turns}" if turns else "")
-        self._say_progress(node_id, iteration, percent, message, 1)
 
     # The actor's loop
 
@@ -331,11 +244,11 @@ class RunActor:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 self._begin()
-                await self._serve()
+                await self._serve(nursery)
                 nursery.cancel_scope.cancel()
             if not self._scope.cancel_called:
                 await self._end()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  sorted right here
             interrupt, rest = _split(error)
             if rest is not None:
                 await self._crashed(rest)
@@ -346,16 +259,16 @@ class RunActor:
         plan, workflow = self.plan, self.view.workflow
         self._started_at = self._wall()
         self._move(Trigger.START)
-        self._emit(RunStarted, total_nodes=workflow.total_nodes, warnings=tuple(plan.warnings))
-        self.log(
+        self._recorder.event(RunStarted, total_nodes=workflow.total_nodes, warnings=tuple(plan.warnings))
+        self._recorder.log(
             "info", f"run {plan.run_id} started: {workflow.total_nodes} nodes" + (", dry run" * plan.config.dry_run)
         )
         if plan.config.seed is None:
-            self.log("info", f"random seed {plan.seed}; give it as config.seed to have the same run again")
+            self._recorder.log("info", f"random seed {plan.seed}; give it as config.seed to have the same run again")
         for name, value in plan.config.variables.items():
-            self.note(f"{VAR}{name}", value)
+            self._recorder.note(f"{VAR}{name}", value)
         for node_id in workflow.unreachable:
-            self.node(node_id, (), NodeStatus.SKIPPED, reason="unreachable")
+            self._recorder.node(node_id, (), NodeStatus.SKIPPED, reason="unreachable")
         if plan.config.timeout is not None:
             limit = plan.config.timeout
             self._timers.at(limit, lambda: self._timed_out(limit))
@@ -364,17 +277,17 @@ class RunActor:
             self._command(ask, was=RunStatus.PENDING if self.status is RunStatus.RUNNING else self.status)
         if self.status not in _HALTING:
             self._schedule.enqueue(self.view.begin())
-        self._flush()
+        self._recorder.flush()
         self.begun.set()
 
-    async def _serve(self) -> None:
+    async def _serve(self, nursery: trio.Nursery) -> None:
         """Until the run is over: messages, timers, starts, one batch to the journal; again."""
         while True:
             self._take_all()
-            if self.status is RunStatus.RUNNING and self._current is None and not self._schedule.idle:
-                await self._open_generation()
+            if self.status is RunStatus.RUNNING and not self._generations.ready and not self._schedule.idle:
+                await self._generations.open(nursery)
             more = self._advance()
-            self._flush()
+            self._recorder.flush()
             if self._over():
                 return
             if more:
@@ -404,7 +317,7 @@ class RunActor:
             return False
         self._schedule.settle()
         more = False
-        if self.status is RunStatus.RUNNING and self._current is not None and not self._congested():
+        if self.status is RunStatus.RUNNING and self._generations.ready and not self._congested():
             more = self._schedule.start_ready()
         self._close_if_quiet()
         return more or self.mailbox.waiting
@@ -426,24 +339,25 @@ class RunActor:
             case Noted():
                 self._noted(message)
             case LogLine():
-                self._emit(
-                    Logged,
-                    level=message.level,
-                    message=message.message,
-                    node_id=message.task.node_id,
-                    iteration=message.task.iteration,
+                task = message.task
+                self._recorder.log(
+                    message.level,
+                    message.message,
+                    node_id=task.node_id,
+                    iteration=task.iteration,
                     context=message.context,
                 )
-            case _Left():
+            case Left():
                 self._left(message.generation)
             case Asked():
-                self._ask(message)
+                if (message.task.node_id, message.task.iteration) in self._schedule.in_flight:
+                    self._questions.ask(message)
             case Unasked():
-                self._unask(message.task)
+                self._questions.withdraw(message.task)
             case _Halt():
                 self._halting_once("shutdown")
             case _Warning():
-                self.log("warn", message.message, node_id=message.node_id)
+                self._recorder.log("warn", message.message, node_id=message.node_id)
             case Rested() | _Wake():
                 pass
             case _:
@@ -457,45 +371,21 @@ class RunActor:
 
     # Generations
 
-    async def _open_generation(self) -> None:
-        if self._nursery is None:
-            raise RuntimeError("the run has no nursery")
-        generation = _Generation()
-        self._generations.append(generation)
-        self._current = generation
-        await self._nursery.start(self._generation, generation)
-
-    async def _generation(self, generation: _Generation, *, task_status: trio.TaskStatus[None]) -> None:
-        try:
-            with generation.scope:
-                async with trio.open_nursery() as nursery:
-                    generation.nursery = nursery
-                    task_status.started()
-                    await generation.over.wait()
-        finally:
-            generation.nursery = None
-            self.mailbox.report(_Left(generation))
-
-    def _left(self, generation: _Generation) -> None:
-        self._generations.remove(generation)
-        if self._current is generation:
-            self._current = None
+    def _left(self, generation: Generation) -> None:
+        self._generations.left(generation)
         if not self._generations and self.status is RunStatus.PAUSING and not self._schedule.idle:
             self._move(Trigger.QUIET)
             self._clock.stop()
-            self._emit(RunChanged, status=self.status)
+            self._recorder.event(RunChanged, status=self.status)
 
     def _close_if_quiet(self) -> None:
         """Let the current generation end when there is nothing left for it to do."""
-        generation = self._current
-        if generation is None or generation.over.is_set():
-            return
         in_flight = self._schedule.in_flight
         if self.status is RunStatus.PAUSING and self._drain:
-            if all(task.resting and task.step.interruptible for task in in_flight.values()):
+            if self._generations.ready and all(task.resting and task.step.interruptible for task in in_flight.values()):
                 self._cancel("pause")
         elif not in_flight and (self.status is not RunStatus.RUNNING or self._schedule.idle):
-            generation.over.set()
+            self._generations.close()
 
     def _cancel(self, cause: str) -> None:
         """Cancel every generation; a pause leaves alone what it may not cut."""
@@ -507,11 +397,7 @@ class RunActor:
             task.cancelling(cause, now=now)
             if task.scope is not None:
                 task.scope.shield = False
-        for generation in self._generations:
-            generation.over.set()
-            generation.scope.cancel()
-        if pause:
-            self._current = None
+        self._generations.cancel()
 
     # Commands
 
@@ -530,77 +416,71 @@ class RunActor:
 
     def _command(self, ask: Ask[Any, Any], *, was: RunStatus) -> None:
         command = ask.command
-        if isinstance(command, NodeInput):
-            ask.answer(self._input(command, was))
-            return
         if self.status in ENDED:
             ask.answer(answer_ended(command, self.record))
-            return
+        elif isinstance(command, NodeInput):
+            ask.answer(answer_input(command, self.record, was=was, refusal=self._input(command)))
+        else:
+            self._steer(ask, command, was)
+
+    def _input(self, command: NodeInput) -> Refusal | None:
+        if command.node_id not in self.view.workflow.nodes:
+            return ("unknown_node", f"the workflow has no node {command.node_id!r}")
+        if (refusal := refusal_of(Action.INPUT, self.status)) is not None:
+            return refusal
+        keep = CONTROLS[Action.INPUT][self.status] is Verdict.KEEP
+        return self._questions.answer(command.node_id, command.value, keep=keep)
+
+    def _steer(self, ask: Ask[Any, Any], command: Control, was: RunStatus) -> None:
         action = Action(command.action)
-        verdict = CONTROLS[action][was]
-        apply: Callable[[], None] | None = None
-        after, refusal = self.status, None
-        if command.step and verdict is not Verdict.REFUSE:
+        refusal = refusal_of(action, was)
+        if refusal is None and command.step:
             refusal = ("not_supported", "a run can not be stepped yet; resume without `step`")
-        elif verdict is Verdict.REFUSE:
-            refusal = ("refused", f"the run is {self.status}")
-        elif verdict is Verdict.APPLY:
-            match action:
-                case Action.PAUSE:
-                    early = was is RunStatus.PENDING
-                    after = RunStatus.PAUSED if early else RunStatus.PAUSING
-                    mode = command.mode or self.plan.config.pause_mode
-                    apply = self._pause_early if early else partial(self._pause, mode)
-                case Action.RESUME:
-                    after, apply = RunStatus.RUNNING, self._resume
-                case _:
-                    after, apply = RunStatus.STOPPING, partial(self._halting_once, "stop")
-        ask.answer(
-            ControlReply(
-                workflow_id=self.plan.workflow_id,
-                reply_to=command.id or None,
-                action=command.action,
-                run_id=self.plan.run_id,
-                ok=refusal is None,
-                was=was,
-                status=after,
-                code=refusal[0] if refusal else None,
-                error=refusal[1] if refusal else None,
-            )
-        )
-        if apply is not None and refusal is None:
+        after, apply = self.status, None
+        if refusal is None and CONTROLS[action][was] is Verdict.APPLY:
+            after, apply = self._effect(command, early=was is RunStatus.PENDING)
+        # The reply says *accepted*; it comes before the event, which says *durable*.
+        ask.answer(answer_control(command, self.record, was=was, after=after, refusal=refusal))
+        if apply is not None:
             apply()
-        if action is Action.STOP and command.force and refusal is None:
+        if command.force and refusal is None and self.status in _HALTING:
             for task in self._schedule.in_flight.values():
                 task.cut()
+
+    def _effect(self, command: Control, *, early: bool) -> tuple[RunStatus, Callable[[], None]]:
+        """(the state after it, what it does)."""
+        match command.action:
+            case "pause" if early:
+                return RunStatus.PAUSED, self._pause_early
+            case "pause":
+                return RunStatus.PAUSING, partial(self._pause, command.mode or self.plan.config.pause_mode)
+            case "resume":
+                return RunStatus.RUNNING, self._resume
+            case _:
+                return RunStatus.STOPPING, partial(self._halting_once, "stop")
 
     def _pause_early(self) -> None:
         """Before the first node: there is nothing to wait for."""
         self._move(Trigger.PAUSE)
-        self._emit(RunChanged, status=self.status, in_flight=())
+        self._recorder.event(RunChanged, status=self.status, in_flight=())
         self._move(Trigger.QUIET)
         self._clock.stop()
-        self._emit(RunChanged, status=self.status)
+        self._recorder.event(RunChanged, status=self.status)
 
     def _pause(self, mode: str) -> None:
         self._move(Trigger.PAUSE)
         self._drain = mode == "drain"
-        self._emit(RunChanged, status=self.status, in_flight=tuple(self.in_flight))
+        self._recorder.event(RunChanged, status=self.status, in_flight=tuple(self.in_flight))
         if not self._drain:
             self._cancel("pause")
         self._paused_at = trio.current_time()
         self._nags.at(self._paused_at + self.plan.atomic_limit, partial(self._nag_pause, self._paused_at))
 
     def _resume(self) -> None:
-        if self.status is RunStatus.PENDING:
-            return
         self._move(Trigger.RESUME)
         self._clock.go()
         self._drain = False
-        self._emit(RunChanged, status=self.status)
-        if self._current is not None and self._current.over.is_set():
-            # It ends already; the next one begins beside it.
-            self._current = None
+        self._recorder.event(RunChanged, status=self.status)
 
     def _halting_once(self, cause: str) -> None:
         if self.status not in _HALTING and self.status not in ENDED:
@@ -611,21 +491,20 @@ class RunActor:
         self._move(trigger)
         self._cause = cause
         self._clock.go()
-        self._emit(RunChanged, status=self.status, cancelled_by=cause, **self._fault)
+        self._recorder.event(RunChanged, status=self.status, cancelled_by=cause, **self._fault)
         if trigger is Trigger.STOP:
-            self.log("info", "stopping" if cause == "stop" else f"stopping ({cause})")
+            self._recorder.log("info", "stopping" if cause == "stop" else f"stopping ({cause})")
         self._schedule.halt()
         self._cancel(cause)
         self._nags.at(trio.current_time() + self.plan.grace + 1.0, self._nag_halt)
 
     def _timed_out(self, limit: float) -> None:
-        self.fail(error=f"the run took longer than {limit:g} s", code="timeout", node_id=None, cause="timeout")
+        self._fail(error=f"the run took longer than {limit:g} s", code="timeout", node_id=None, cause="timeout")
 
     # Reports
 
     def _outcome(self, outcome: Outcome) -> None:
-        task = outcome.task
-        self._unask(task)
+        self._questions.withdraw(outcome.task)
         self._schedule.outcome(outcome, halting=self.status in _HALTING)
         if self.status in _HALTING:
             self._close_if_quiet()
@@ -635,65 +514,9 @@ class RunActor:
     def _noted(self, message: Noted) -> None:
         if not message.key.startswith(VAR):
             self._schedule.noted(message.task, message.key)
-        self.note(message.key, message.value)
+        self._recorder.note(message.key, message.value)
         if message.written is not None:
-            self._flush()
-            if self._last_ticket is not None:
-                message.written(self._last_ticket)
-
-    def _ask(self, message: Asked) -> None:
-        task = message.task
-        kept = self._inputs.get(task.node_id)
-        if kept:
-            value = kept.pop(0)
-            self.note(f"input/{task.node_id}", list(kept) or None)
-            self._answered(message, value)
-            return
-        if (task.node_id, task.iteration) not in self._schedule.in_flight:
-            return
-        self._asked.setdefault(task.node_id, []).append(message)
-        self.node(task.node_id, task.iteration, NodeStatus.RUNNING, attempt=task.attempt, waiting=message.waiting)
-
-    def _answered(self, message: Asked, value: Json) -> None:
-        self._schedule.noted(message.task, message.key)
-        self.note(message.key, {"value": value})
-        message.answer(value)
-
-    def _unask(self, task: NodeTask) -> None:
-        left = [asked for asked in self._asked.get(task.node_id, ()) if asked.task is not task]
-        if left:
-            self._asked[task.node_id] = left
-        else:
-            self._asked.pop(task.node_id, None)
-
-    def _input(self, command: NodeInput, was: RunStatus) -> InputReply:
-        status = self.status
-        refusal: tuple[str, str] | None = None
-        asked = self._asked.get(command.node_id)
-        if command.node_id not in self.view.workflow.nodes:
-            refusal = ("unknown_node", f"the workflow has no node {command.node_id!r}")
-        elif CONTROLS[Action.INPUT][status] is Verdict.REFUSE:
-            refusal = ("refused", f"the run is {status}")
-        elif asked and status is RunStatus.RUNNING:
-            self._answered(asked.pop(0), command.value)
-        else:
-            kept = self._inputs.setdefault(command.node_id, [])
-            if len(kept) >= _MAX_KEPT_INPUTS:
-                refusal = ("busy", f"{len(kept)} inputs wait for node {command.node_id!r} already")
-            else:
-                kept.append(command.value)
-                self.note(f"input/{command.node_id}", list(kept))
-        return InputReply(
-            workflow_id=self.plan.workflow_id,
-            reply_to=command.id or None,
-            ok=refusal is None,
-            node_id=command.node_id,
-            run_id=self.plan.run_id,
-            was=was,
-            status=status,
-            code=refusal[0] if refusal else None,
-            error=refusal[1] if refusal else None,
-        )
+            message.written(self._recorder.written())
 
     # Warnings about what does not end
 
@@ -703,7 +526,7 @@ class RunActor:
         for task in self._schedule.in_flight.values():
             if task.in_atomic:
                 seconds = trio.current_time() - started
-                self.log(
+                self._recorder.log(
                     "warn",
                     f"the pause waits for {task.node_id!r}, in an atomic section for {seconds:.0f} s",
                     node_id=task.node_id,
@@ -713,7 +536,7 @@ class RunActor:
 
     def _nag_halt(self) -> None:
         for task in self._schedule.in_flight.values():
-            self.log(
+            self._recorder.log(
                 "warn",
                 f"{task.node_id!r} does not end, though it was cancelled: a shield of its own, or it never yields",
                 node_id=task.node_id,
@@ -721,54 +544,17 @@ class RunActor:
             )
         self._nags.at(trio.current_time() + NAG_SECONDS, self._nag_halt)
 
-    # Events and the journal
+    # State
 
     def _move(self, trigger: Trigger) -> None:
         self.status = advance(self.status, trigger)
 
-    def _emit(self, kind: type[Event], **fields: Any) -> None:
-        self._seq += 1
-        event = kind(
-            run_id=self.plan.run_id, workflow_id=self.plan.workflow_id, seq=self._seq, at=self._wall(), **fields
-        )
-        self._events.append(event)
-        self.view.apply(event)
-
-    def _say_progress(self, node_id: str, iteration: Iteration, percent: float, message: str, attempt: int) -> None:
-        self._progressed += 1
-        self._progress(
-            NodeProgress(
-                run_id=self.plan.run_id,
-                workflow_id=self.plan.workflow_id,
-                at=self._wall(),
-                n=self._progressed,
-                node_id=node_id,
-                progress=percent,
-                message=message,
-                attempt=attempt,
-                iteration=iteration,
-            )
-        )
-
-    def _flush(self, *, close: RunStatus | None = None) -> None:
-        """Hand over what was said in this step, as one batch."""
-        if not (self._events or self._notes):
-            return
-        events, notes = self._events, self._notes
-        self._events, self._notes = [], []
-        ticket = self._journal.append_nowait(self.plan.claim, events, notes, close=close)
-        self._last_ticket = ticket
-        if not ticket.done:
-            self._tickets.append((ticket, len(events)))
-            self._uncommitted += len(events)
-
     def _congested(self) -> bool:
         """Whether too much is on its way to the journal; if so, a wake-up comes when there is room."""
-        while self._tickets and self._tickets[0][0].done:
-            self._uncommitted -= self._tickets.pop(0)[1]
-        if self._uncommitted <= MAX_UNCOMMITTED or self._nursery is None:
+        ticket = self._recorder.congestion()
+        if ticket is None or self._nursery is None:
             return False
-        self._nursery.start_soon(self._wake_after, self._tickets[0][0])
+        self._nursery.start_soon(self._wake_after, ticket)
         return True
 
     async def _wake_after(self, ticket: Ticket) -> None:
@@ -791,26 +577,17 @@ class RunActor:
                 message = "stopped" if self._cause == "stop" else f"stopped ({self._cause})"
             case _:
                 message = f"failed: {error}"
-        self.log("error" if final is RunStatus.FAILED else "info", message)
-        summary = self._summary(final)
-        self._seq += 1
-        ending = RunEnded(
-            run_id=self.plan.run_id,
-            workflow_id=self.plan.workflow_id,
-            seq=self._seq,
-            at=summary.ended_at,
+        self._recorder.log("error" if final is RunStatus.FAILED else "info", message)
+        await self._recorder.end(
+            RunEnded,
+            close=final,
             status=final,
             message=message,
-            summary=summary,
+            summary=self._summary(final),
             results=self.view.outputs() if final is RunStatus.COMPLETED else None,
             **(self._fault if final is RunStatus.FAILED else {}),
         )
-        self._events.append(ending)
-        self._flush(close=final)
-        if self._last_ticket is not None and not self._last_ticket.done:
-            await self._last_ticket
         self._move(trigger)
-        self.view.apply(ending)
         for ask in self._pending_commands():
             self._command(ask, was=self.status)
 
@@ -848,30 +625,13 @@ class RunActor:
                 self._move(Trigger.START)
             self._move(Trigger.FAIL)
             self._cause = "internal_error"
-            self._emit(RunChanged, status=self.status, cancelled_by=self._cause, **self._fault)
+            self._recorder.event(RunChanged, status=self.status, cancelled_by=self._cause, **self._fault)
         for step in (self._schedule.abort, self._end):
             try:
                 if (rest := step()) is not None:
                     await rest
             except Exception:  # a second bug must not keep the first from being told
                 _logger.exception("run %s: its ending could not be written", self.plan.run_id)
-
-
-def answer_ended(command: Control, ended: Ended) -> ControlReply:
-    """What a control is answered by a run that has ended."""
-    ok = CONTROLS[Action(command.action)].get(ended.status) is Verdict.RECORDED
-    return ControlReply(
-        workflow_id=ended.workflow_id,
-        reply_to=command.id or None,
-        action=command.action,
-        run_id=ended.run_id,
-        ok=ok,
-        was=ended.status,
-        status=ended.status,
-        summary=ended.summary,
-        code=None if ok else "refused",
-        error=None if ok else f"the run is {ended.status}",
-    )
 
 
 def _split(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
@@ -886,14 +646,3 @@ def _split(error: BaseException) -> tuple[BaseException | None, BaseException | 
 
 _HALTING: Final = frozenset({RunStatus.STOPPING, RunStatus.FAILING})
 _ALIVE: Final = frozenset({RunStatus.RUNNING, RunStatus.PAUSING})
-_MAX_KEPT_INPUTS: Final = 100
-
-_MESSAGES: Final[Mapping[NodeStatus, Callable[[str, Mapping[str, Any]], str]]] = {
-    NodeStatus.PENDING: lambda label, fields: f"{label} waits ({fields.get('reason')})",
-    NodeStatus.RUNNING: lambda label, fields: (
-        f"{label} waits for an answer" if "waiting" in fields else f"{label} runs"
-    ),
-    NodeStatus.SUCCESS: lambda label, _: f"{label} done",
-    NodeStatus.ERROR: lambda label, fields: f"{label} failed: {fields.get('error')}",
-    NodeStatus.SKIPPED: lambda label, fields: f"{label} skipped ({fields.get('reason')})",
-}

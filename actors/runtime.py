@@ -6,8 +6,8 @@
             ...
 
 Theory of operation: `open_runtime` opens, in this order, the artifacts' folder, the journal, the hub, the watchdog and
-a nursery in which every run is one task (`RunActor.live`). Each of these actors shields itself, so a cancel from outside
-reaches the user's own block and nothing else; then the runtime ends them, in the order of death: what registered with
+a nursery in which every run is one task (`RunActor.live`). Each of these actors shields itself, so a cancel from
+outside reaches the user's own block and nothing else; then the runtime ends them, in the order of death: what registered with
 `at_end` (servers), the runs, the hub, the journal. All runs are told at once to stop, cause `shutdown`; those that
 have not ended when the shutdown's grace is over are cancelled hard and claim no ending.
 
@@ -25,19 +25,20 @@ from functools import partial
 from importlib import metadata
 from typing import Any, Final
 
-import attrs
 import trio
 
+from actors.answers import Record, answer_ended, answer_lost
 from actors.artifacts import ArtifactStore, open_artifacts
-from actors.errors import ActorGone, ActorsError, Busy, RunActive, ShuttingDown, UnknownRun
+from actors.errors import ActorsError, Busy, RunActive, ShuttingDown, UnknownRun
 from actors.expressions import Scope
+from actors.handle import Run
 from actors.hub import Hub, open_hub
 from actors.journal import Journal, Keep, MemoryJournal, RunPage
 from actors.mailbox import Ask, Mailbox
 from actors.node import NodeTask, Port
 from actors.observer import NULL, Observer
 from actors.registry import Registry
-from actors.run import Ended, Plan, RunActor, answer_ended
+from actors.run import Plan, RunActor
 from actors.settings import Settings
 from actors.simulated import SimulatedDriver
 from actors.steps import make_steps
@@ -45,8 +46,7 @@ from actors.watchdog import Stuck, open_watchdog
 from protocol.errors import BadField, InvalidWorkflow
 from protocol.execution import ExecutionConfig, parse_execution_config
 from protocol.graph import Limits, Problem, Validation, Workflow, validate
-from protocol.messages import Control, ControlReply, Event, InputReply, Json, NodeInput, Snapshot, Summary
-from protocol.states import RunStatus
+from protocol.messages import Control, ControlReply, InputReply, Json, NodeInput, Snapshot
 from protocol.view import View
 
 __all__ = ["Run", "Runtime", "open_runtime"]
@@ -96,101 +96,6 @@ async def open_runtime(
             nursery.cancel_scope.cancel()
 
 
-class Run:
-    """One run, as its starter holds it. Valid after its end, too."""
-
-    def __init__(self, runtime: "Runtime", actor: RunActor) -> None:
-        self._runtime = runtime
-        self._actor = actor
-        self.id = actor.plan.run_id
-        self.workflow_id = actor.plan.workflow_id
-
-    @property
-    def status(self) -> RunStatus:
-        """Its state now."""
-        return self._actor.status
-
-    @property
-    def view(self) -> View:
-        """Its state in full; read only, and ahead of what is durable."""
-        return self._actor.view
-
-    @property
-    def workflow(self) -> Workflow:
-        """The graph."""
-        return self._actor.view.workflow
-
-    async def events(self, after: int = 0) -> AsyncIterator[Event]:
-        """Its events after a seq, from the journal: replay, then live; ends after the ending.
-
-        Raises:
-            UnknownRun: it ended so long ago that its history is gone.
-        """
-        async with self._runtime.journal.follow(self.id, after) as events:
-            async for event in events:
-                yield event
-
-    async def pause(self, mode: str | None = None) -> ControlReply:
-        """Pause it: accepted at once; `paused` comes as an event when nothing is in flight.
-
-        Args:
-            mode: `now` cuts what may be cut, `drain` waits for it; None: what the run's config says.
-
-        Raises:
-            Busy: too many commands wait for this run.
-        """
-        return await self._control(Control(action="pause", mode=mode))  # type: ignore[arg-type]  checked by attrs
-
-    async def resume(self) -> ControlReply:
-        """Go on after a pause.
-
-        Raises:
-            Busy: too many commands wait for this run.
-        """
-        return await self._control(Control(action="resume"))
-
-    async def stop(self, *, force: bool = False) -> ControlReply:
-        """Stop it: accepted at once; `wait` returns when nothing of it runs any more.
-
-        Args:
-            force: drop the grace of atomic sections and clean-ups.
-
-        Raises:
-            Busy: too many commands wait for this run.
-        """
-        return await self._control(Control(action="stop", force=force))
-
-    async def send_input(self, node_id: str, value: Json) -> InputReply:
-        """Answer a node that waits for a person, or that will.
-
-        Raises:
-            Busy: too many commands wait for this run.
-        """
-        command = NodeInput(node_id=node_id, value=value, run_id=self.id)
-        try:
-            return await self._actor.mailbox.ask(command, InputReply)
-        except ActorGone:
-            return _refused_input(command, self._actor.record)
-
-    async def wait(self) -> Summary:
-        """Wait for its ending.
-
-        Raises:
-            ActorGone: it was cut off by the end of its runtime and has no ending.
-        """
-        await self._actor.ended.wait()
-        summary = self._actor.view.summary
-        if summary is None:
-            raise ActorGone(f"run {self.id} was cut off by the end of the runtime")
-        return summary
-
-    async def _control(self, command: Control) -> ControlReply:
-        try:
-            return await self._actor.mailbox.ask(command, ControlReply)
-        except ActorGone:
-            return answer_ended(command, self._actor.record)
-
-
 class Runtime:
     """Starts, finds and steers runs. Made by `open_runtime`."""
 
@@ -211,7 +116,7 @@ class Runtime:
         self._runs: dict[str, Run] = {}
         self._actors: dict[str, RunActor] = {}
         self._latest: dict[str, str] = {}
-        self._ended: dict[str, Ended] = {}
+        self._ended: dict[str, Record] = {}
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._prefix = secrets.token_hex(5)
         self._numbers = itertools.count(1)
@@ -297,7 +202,7 @@ class Runtime:
             wall=self._wall,
             observer=self.observer,
         )
-        run = Run(self, actor)
+        run = Run(actor, self.journal)
         self._runs[run_id], self._actors[run_id] = run, actor
         self._latest[workflow_id] = run_id
         self.hub.open(run_id, workflow_id, found.workflow)
@@ -331,17 +236,7 @@ class Runtime:
         Raises:
             UnknownRun: neither the run nor the workflow is known.
         """
-        run_id = self._find(command.workflow_id, command.run_id)
-        actor = self._actors.get(run_id)
-        if actor is None:
-            reply(answer_ended(command, self._ended[run_id]))
-            return
-
-        def gone(error: ActorsError) -> None:
-            busy = isinstance(error, Busy)
-            reply(_busy_control(command, actor, error) if busy else answer_ended(command, actor.record))
-
-        _tell(actor, Ask(command, reply, gone))
+        self._tell(command, reply)
 
     def input(self, command: NodeInput, reply: Callable[[InputReply], None]) -> None:
         """Answer a node that waits for a person. Never waits; `reply` is called exactly once, perhaps at once.
@@ -349,17 +244,7 @@ class Runtime:
         Raises:
             UnknownRun: neither the run nor the workflow is known.
         """
-        run_id = self._find(command.workflow_id, command.run_id)
-        actor = self._actors.get(run_id)
-        if actor is None:
-            reply(_refused_input(command, self._ended[run_id]))
-            return
-
-        def gone(error: ActorsError) -> None:
-            refused = _refused_input(command, actor.record)
-            reply(attrs.evolve(refused, code=error.code, error=str(error)) if isinstance(error, Busy) else refused)
-
-        _tell(actor, Ask(command, reply, gone))
+        self._tell(command, reply)
 
     def find(self, workflow_id: str, run_id: str | None = None) -> str | None:
         """The run that is meant: the one named, else the latest of the workflow; None: it is not known."""
@@ -470,13 +355,20 @@ class Runtime:
             limits=Limits(max_nodes=settings.max_nodes, max_edges=settings.max_edges, max_depth=settings.max_depth),
         )
 
-    def _find(self, workflow_id: str, run_id: str | None) -> str:
-        found = self.find(workflow_id, run_id)
-        if found is None:
-            raise UnknownRun(
-                f"run {run_id!r} is not known here" if run_id else f"workflow {workflow_id!r} is not known here"
-            )
-        return found
+    def _tell(self, command: Control | NodeInput, reply: Callable[[Any], None]) -> None:
+        run_id = self.find(command.workflow_id, command.run_id)
+        if run_id is None:
+            named = f"run {command.run_id!r}" if command.run_id is not None else f"workflow {command.workflow_id!r}"
+            raise UnknownRun(f"{named} is not known here")
+        actor = self._actors.get(run_id)
+        if actor is None:
+            reply(answer_ended(command, self._ended[run_id]))
+            return
+        ask = Ask[Any, Any](command, reply, lambda error: reply(answer_lost(command, actor.record, error)))
+        try:
+            actor.mailbox.tell(ask)
+        except ActorsError as error:
+            ask.gone(error)
 
     def _port(
         self, plan: Plan, view: View, mailbox: Mailbox, actor: RunActor, scope: Callable[[NodeTask], Scope]
@@ -499,41 +391,6 @@ class Runtime:
             max_result=self.settings.max_result,
             abandoned=actor.abandoned.append,
         )
-
-
-def _tell(actor: RunActor, ask: "Ask[Any, Any]") -> None:
-    try:
-        actor.mailbox.tell(ask)
-    except ActorsError as error:
-        ask.gone(error)
-
-
-def _busy_control(command: Control, actor: RunActor, error: ActorsError) -> ControlReply:
-    return ControlReply(
-        workflow_id=actor.plan.workflow_id,
-        reply_to=command.id or None,
-        action=command.action,
-        run_id=actor.plan.run_id,
-        ok=False,
-        was=actor.status,
-        status=actor.status,
-        code=error.code,
-        error=str(error),
-    )
-
-
-def _refused_input(command: NodeInput, ended: Ended) -> InputReply:
-    return InputReply(
-        workflow_id=ended.workflow_id,
-        reply_to=command.id or None,
-        ok=False,
-        node_id=command.node_id,
-        run_id=ended.run_id,
-        was=ended.status,
-        status=ended.status,
-        code="refused",
-        error=f"the run is {ended.status}",
-    )
 
 
 def _not_yet(config: ExecutionConfig) -> tuple[Problem, ...]:

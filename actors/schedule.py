@@ -3,8 +3,8 @@
 Theory of operation: a `Schedule` is the synchronous half of the run actor; it has no task, awaits nothing and is only
 called from the actor's own step. The `View` says which instances became due; the schedule decides what that means
 (start, skip, wait for a slot), keeps what is in flight, in its waitTime or waiting for a retry, and turns loop nodes.
-Everything it decides it says as events through `say`, and only then does the view know of it – so the journal can
-replay it. Nothing here is recursive: what an event makes due is put into a queue that `settle` works off.
+Everything it decides it says as events through the recorder, and only then does the view know of it – so the journal
+can replay it. Nothing here is recursive: what an event makes due is put into a queue that `settle` works off.
 
 An instance is in exactly one place: `_ready` (to be started), `in_flight` (its task runs), `_held` (its outcome is
 noted, its waitTime runs), `_retries` (the delay before the next attempt runs), `_turning` (a loop node; its body runs).
@@ -21,42 +21,30 @@ import trio
 
 from actors.context import Fired
 from actors.errors import NodeError
-from actors.node import NodeTask, Outcome, Port, Step
+from actors.node import NodeTask, Port, Step
+from actors.recorder import Recorder
+from actors.reports import Outcome
 from actors.simulated import ODDS
 from actors.timers import RunClock, Timer, Timers
 from protocol.graph import ERROR
-from protocol.messages import Iteration, Json, Level, NodeChanged
+from protocol.messages import Iteration, Json, NodeChanged
 from protocol.states import NODE_ENDED, NodeStatus
 from protocol.view import DONE, Due, Region, View, instance_key, loop_note
 
-__all__ = ["Say", "Schedule", "passed_on"]
+__all__ = ["Schedule", "passed_on"]
 
 STEP: Final = 0.002
 """Seconds of work after which the run actor yields."""
+STEP_STARTS: Final = 256
+"""Nodes started after which it yields in any case: on a virtual clock work takes no time."""
 
 Key = tuple[str, Iteration]
 
 
-class Say(Protocol):
-    """How the schedule speaks: through the run actor, which gives every event its seq and tells the view."""
+class Fail(Protocol):
+    """A node fails its run."""
 
-    def node(self, node_id: str, iteration: Iteration, status: NodeStatus, **fields: Any) -> None:
-        """A node instance got a status."""
-
-    def log(self, level: Level, message: str, *, node_id: str | None = None, iteration: Iteration = ()) -> None:
-        """A line for the run's log."""
-
-    def note(self, key: str, value: Json) -> None:
-        """A note to be written."""
-
-    def spawn(self, task: NodeTask) -> None:
-        """Start a node's task."""
-
-    def fail(self, *, error: str, code: str, node_id: str, cause: str) -> None:
-        """A node failed the run."""
-
-    def turn(self, node_id: str, iteration: Iteration, turn: int, turns: int | None) -> None:
-        """A loop node begins a turn (progress, no event)."""
+    def __call__(self, *, error: str, code: str, node_id: str | None, cause: str) -> None: ...
 
 
 @attrs.define(eq=False)
@@ -95,9 +83,11 @@ class Schedule:
     """Decides what runs next. See the module's docstring.
 
     Args:
-        view: the state of the run, which `say` keeps up to date.
+        view: the state of the run.
         steps: node id → what to run.
-        say: the run actor.
+        recorder: writes what is decided; the view knows it at once.
+        spawn: starts a task in the current generation.
+        fail: makes the run fail.
         port: what node tasks get of the run.
         clock: of the run; retries and waitTimes are on it.
         timers: on that clock.
@@ -111,7 +101,9 @@ class Schedule:
         view: View,
         steps: Mapping[str, Step],
         *,
-        say: Say,
+        recorder: Recorder,
+        spawn: Callable[[NodeTask], None],
+        fail: Fail,
         port: Port,
         clock: RunClock,
         timers: Timers,
@@ -121,7 +113,9 @@ class Schedule:
     ) -> None:
         self._view = view
         self._steps = steps
-        self._say = say
+        self._say = recorder
+        self._spawn = spawn
+        self._fail = fail
         self._port = port
         self._clock = clock
         self._timers = timers
@@ -203,6 +197,7 @@ class Schedule:
         """A node's task has reported.
 
         Args:
+            outcome: its report.
             halting: the run is stopping or failing: nothing follows any more.
         """
         task = outcome.task
@@ -303,7 +298,7 @@ class Schedule:
             return
         task = NodeTask(step, region, port=self._port, inputs=self._inputs_of(node.id, region), attempt=ready.attempt)
         self.in_flight[key] = task
-        self._say.spawn(task)
+        self._spawn(task)
 
     def _announce(self) -> None:
         """Say of everything that is ready but must wait for a slot that it does; of each once."""
@@ -397,10 +392,10 @@ class Schedule:
             said |= {"fired": (ERROR,), "values": {ERROR: value}}
         elif step.node.settings.on_error == "continue":
             ports = () if step.control or step.node.id in self._view.workflow.bodies else step.fires
-            said |= {"fired": ports, "values": dict.fromkeys(ports, {"error": value})}
+            said |= {"fired": ports, "values": {port: {"error": value} for port in ports}}
         elif not halting:
             self._finish(step, region, NodeStatus.ERROR, **said)
-            self._say.fail(error=message, code=code, node_id=step.node.id, cause=f"sibling_failed:{step.node.id}")
+            self._fail(error=message, code=code, node_id=step.node.id, cause=f"sibling_failed:{step.node.id}")
             return
         if halting:
             said |= {"fired": (), "values": None}
@@ -478,7 +473,10 @@ class Schedule:
         if turning.items is not None:
             value["item"] = turning.items[turn]
         self._say.note(loop_note(node_id, region.iteration), value)
-        self._say.turn(node_id, region.iteration, turn, None if turning.turns == math.inf else int(turning.turns))
+        turns = None if turning.turns == math.inf else int(turning.turns)
+        percent = 100.0 * turn / turns if turns else 0.0
+        message = f"turn {turn + 1} of {turns}" if turns else f"turn {turn + 1}"
+        self._say.progress(node_id, region.iteration, percent, message)
         inner = self._view.turn(node_id, region.iteration)
         if inner is not None:
             self.resolved(inner)

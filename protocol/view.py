@@ -165,11 +165,12 @@ class View:
 
     def begin(self) -> Sequence[Due]:
         """What is due at the very beginning: the start nodes."""
-        due = []
-        for node_id in self.workflow.starts:
-            if self.root.waiting.pop(node_id, None) is not None:
-                due.append(Due(node_id, self.root, taken=True))
-        return due
+        waiting = self.root.waiting
+        return [
+            Due(node_id, self.root, taken=True)
+            for node_id in self.workflow.starts
+            if waiting.pop(node_id, None) is not None
+        ]
 
     def note(self, key: str, value: Json) -> Sequence[Due]:
         """Take a note; None deletes it. Returns what became due by it (a turn that begins)."""
@@ -192,7 +193,7 @@ class View:
         return self._regions.get((self.workflow.loops.get(node_id), iteration))
 
     def newest(self, node_id: str, iteration: Iteration) -> NodeChanged | None:
-        """The newest status of `node_id` as an instance in `iteration` sees it: the same turns of the loops around both."""
+        """The newest status of `node_id` as an instance in `iteration` sees it: in the same turns around."""
         loop = self.workflow.loops.get(node_id)
         for depth in range(len(iteration), -1, -1):
             region = self._regions.get((loop, iteration[:depth]))

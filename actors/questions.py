@@ -1,0 +1,82 @@
+"""Questions that nodes ask of a person, and answers that come before their question.
+
+Theory of operation: belongs to one run actor, awaits nothing. An answer goes to the node that waits longest under its
+id; if none does it is kept – at most `MAX_KEPT` per node – for the next that asks. Both are notes, so a pause or a
+crash between answer and use loses nothing.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from actors.answers import Refusal
+from actors.node import NodeTask
+from actors.recorder import Recorder
+from actors.reports import Asked
+from protocol.messages import Json
+from protocol.states import NodeStatus
+
+__all__ = ["MAX_KEPT", "Questions"]
+
+MAX_KEPT: Final = 100
+"""Answers that may wait for one node."""
+
+
+class Questions:
+    """Who waits for an answer, and which answers wait.
+
+    Args:
+        recorder: writes the notes, and the `running` event that shows a question.
+        noted: hears of every note that belongs to a node instance.
+    """
+
+    def __init__(self, recorder: Recorder, *, noted: Callable[[NodeTask, str], None]) -> None:
+        self._recorder = recorder
+        self._noted = noted
+        self._asked: dict[str, list[Asked]] = {}
+        self._kept: dict[str, list[Json]] = {}
+
+    def ask(self, asked: Asked) -> None:
+        """A node waits: show the question, unless its answer is there already."""
+        task = asked.task
+        kept = self._kept.get(task.node_id)
+        if kept:
+            self._answer(asked, kept.pop(0))
+            self._recorder.note(f"input/{task.node_id}", list(kept) or None)
+            return
+        self._asked.setdefault(task.node_id, []).append(asked)
+        self._recorder.node(
+            task.node_id, task.iteration, NodeStatus.RUNNING, attempt=task.attempt, waiting=asked.waiting
+        )
+
+    def withdraw(self, task: NodeTask) -> None:
+        """A node does not wait any more. Idempotent."""
+        left = [asked for asked in self._asked.pop(task.node_id, ()) if asked.task is not task]
+        if left:
+            self._asked[task.node_id] = left
+
+    def answer(self, node_id: str, value: Json, *, keep: bool) -> Refusal | None:
+        """A person answers.
+
+        Args:
+            node_id: of which node.
+            value: what.
+            keep: do not hand it over now: the run is paused, or will be.
+
+        Returns:
+            why it can not be taken, or None.
+        """
+        asked = self._asked.get(node_id)
+        if asked and not keep:
+            self._answer(asked.pop(0), value)
+            return None
+        kept = self._kept.setdefault(node_id, [])
+        if len(kept) >= MAX_KEPT:
+            return ("busy", f"{len(kept)} answers wait for node {node_id!r} already")
+        kept.append(value)
+        self._recorder.note(f"input/{node_id}", list(kept))
+        return None
+
+    def _answer(self, asked: Asked, value: Json) -> None:
+        self._noted(asked.task, asked.key)
+        self._recorder.note(asked.key, {"value": value})
+        asked.answer(value)

@@ -1,0 +1,98 @@
+"""What a node's task says to its run: one `Outcome`, and on the way notes, log lines and questions.
+
+Each is put into the run's mailbox as a report, which always fits. The value of an outcome has been through `to_json`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+import orjson
+
+from actors.errors import NodeError
+from actors.journal import Ticket
+from protocol.messages import Json, Level, Waiting
+
+if TYPE_CHECKING:
+    from actors.node import NodeTask
+
+__all__ = ["Asked", "LogLine", "Noted", "Outcome", "Rested", "Unasked", "to_json"]
+
+
+@attrs.frozen(eq=False)
+class Outcome:
+    """How an attempt ended. Exactly one of `value` and `error` means something, unless it was `interrupted`."""
+
+    task: "NodeTask"
+    value: object = None
+    """The result as JSON, or a `Fired` whose values are JSON."""
+    error: BaseException | None = None
+    interrupted: bool = False
+    timed_out: bool = False
+
+
+@attrs.frozen(eq=False)
+class Noted:
+    """A note to be written; `written` is called with its ticket as soon as the journal has it (None: it is durable)."""
+
+    key: str
+    value: Json
+    task: "NodeTask"
+    written: Callable[[Ticket | None], None] | None = None
+
+
+@attrs.frozen(eq=False)
+class LogLine:
+    """A line for the run's log."""
+
+    task: "NodeTask"
+    level: Level
+    message: str
+    context: Mapping[str, Json] | None
+
+
+@attrs.frozen(eq=False)
+class Asked:
+    """A node waits for a person; `answer` is called with the value."""
+
+    task: "NodeTask"
+    key: str
+    """Of the note that keeps the answer."""
+    waiting: Waiting
+    answer: Callable[[Json], None]
+
+
+@attrs.frozen(eq=False)
+class Unasked:
+    """It does not wait any more."""
+
+    task: "NodeTask"
+
+
+@attrs.frozen(eq=False)
+class Rested:
+    """A node that a pause may cut sleeps or waits for a person."""
+
+    task: "NodeTask"
+
+
+def to_json(value: object, *, what: str, limit: int) -> Json:
+    """The value as JSON says it, detached from the node's own objects: tuples are lists, NaN is null.
+
+    Args:
+        value: what a node said.
+        what: names it in the error.
+        limit: bytes of the text at most.
+
+    Raises:
+        NodeError: code `bad_result` if JSON can not say it, `result_too_large` if it is over the limit.
+    """
+    if value is None or value is True or value is False:
+        return value
+    try:
+        text = orjson.dumps(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NodeError(f"{what} is not JSON: {error}", code="bad_result") from error
+    if len(text) > limit:
+        raise NodeError(f"{what} has {len(text)} bytes as JSON; the limit is {limit}", code="result_too_large")
+    return orjson.loads(text)
