@@ -1,8 +1,8 @@
 """The node actor: one attempt of one node – its task, its scope, its context, its one report.
 
 Theory of operation: the run actor makes a `NodeTask` and starts its `run` in the nursery of a generation. The task
-waits until what came before it is durable (if its kind has effects), resolves its config, calls the kind's coroutine, and
-reports exactly one `Outcome` into the run's mailbox, in a `finally`, with no checkpoint between the result and the
+waits until what came before it is durable (if its kind has effects), resolves its config, calls the kind's coroutine,
+and reports exactly one `Outcome` into the run's mailbox, in a `finally`, with no checkpoint between the result and the
 report. A report always fits, so a task that is being cancelled never waits. It knows nothing of the hub, the journal or
 other nodes: notes, log lines and questions are reports too, and only the run actor writes them.
 
