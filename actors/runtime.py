@@ -80,6 +80,7 @@ async def open_runtime(
         registry = Registry.builtin()
         registry.load_entry_points()
     runtime = Runtime(settings, registry, observer, wall)
+    failure: Exception | None = None
     async with (
         open_artifacts(settings.artifacts) as runtime.artifacts,
         journal or MemoryJournal() as runtime.journal,
@@ -90,10 +91,15 @@ async def open_runtime(
         runtime.nursery = nursery
         try:
             yield runtime
+        except Exception as error:
+            # Raised below, outside of the nurseries: they are ours, so the user's error is not to come in their groups.
+            failure = error
         finally:
             with trio.CancelScope(shield=True):
                 await runtime.shut_down()
             nursery.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
 
 
 class Runtime:
@@ -395,13 +401,17 @@ class Runtime:
 
 def _not_yet(config: ExecutionConfig) -> tuple[Problem, ...]:
     """What is understood and not done yet, so that nobody waits for it in vain."""
-    if not config.breakpoints:
-        return ()
-    return (
+    asked = {
+        "breakpoints": (bool(config.breakpoints), "the run will not stop at them"),
+        "onDisconnect": (config.on_disconnect != "continue", "the run goes on when its starter is gone"),
+    }
+    return tuple(
         Problem(
             code="not_supported",
-            message="breakpoints are not supported yet; the run will not stop at them",
-            path="config.breakpoints",
+            message=f"{key} is not supported yet: {meaning}",
+            path=f"config.{key}",
             severity="warning",
-        ),
+        )
+        for key, (said, meaning) in asked.items()
+        if said
     )
