@@ -5,11 +5,11 @@
         async for event in run.events():
             ...
 
-Theory of operation: `open_runtime` opens, in this order, the artifacts' folder, the journal, the hub, the watchdog and
-a nursery in which every run is one task (`RunActor.live`). Each of these actors shields itself, so a cancel from
+Theory of operation: `open_runtime` opens, in this order, the artifacts' folder, the journal, the hub, the watchdog
+and a nursery in which every run is one task (`RunActor.live`). Each of these actors shields itself, so a cancel from
 outside reaches the user's own block and nothing else; then the runtime ends them, in the order of death: what
-registered with `at_end` (servers), the runs, the hub, the journal. All runs are told at once to stop, cause `shutdown`; those that
-have not ended when the shutdown's grace is over are cancelled hard and claim no ending.
+registered with `at_end` (servers), the runs, the hub, the journal. All runs are told at once to stop, cause
+`shutdown`; those that have not ended when the shutdown's grace is over are cancelled hard and claim no ending.
 
 `submit` is synchronous: it checks, records and spawns, so that a connection never waits for it. A run is listed here
 from its submit to its end; of an ended one only its summary is kept, as long as the journal keeps it.
@@ -91,7 +91,7 @@ async def open_runtime(
         runtime.nursery = nursery
         try:
             yield runtime
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  kept, not swallowed
             # Raised below, outside of the nurseries: they are ours, so the user's error is not to come in their groups.
             failure = error
         finally:
