@@ -7,13 +7,11 @@ Everything it decides it says as events through the recorder, and only then does
 can replay it. Nothing here is recursive: what an event makes due is put into a queue that `settle` works off.
 
 An instance is in exactly one place: `_ready` (to be started), `in_flight` (its task runs), `_held` (its outcome is
-noted, its waitTime runs), `_retries` (the delay before the next attempt runs), `_turning` (a loop node; its body runs).
+noted, its waitTime runs), `_retries` (the delay before the next attempt runs), `_loops` (a loop node; its body runs).
 """
 
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from random import Random
 from typing import Any, Final, Protocol
 
 import attrs
@@ -21,15 +19,15 @@ import trio
 
 from actors.context import Fired
 from actors.errors import NodeError
+from actors.loops import Loops, seeded, timed_out
 from actors.node import NodeTask, Port, Step
 from actors.recorder import Recorder
 from actors.reports import Outcome
-from actors.simulated import ODDS
 from actors.timers import RunClock, Timer, Timers
 from protocol.graph import ERROR
 from protocol.messages import Iteration, Json, NodeChanged
 from protocol.states import NODE_ENDED, NodeStatus
-from protocol.view import DONE, Due, Region, View, instance_key, loop_note
+from protocol.view import DONE, Due, Region, View, instance_key
 
 __all__ = ["Schedule", "passed_on"]
 
@@ -63,20 +61,6 @@ class _Held:
     region: Region
     fields: dict[str, Any]
     timer: Timer
-
-
-@attrs.define(eq=False)
-class _Turning:
-    """A loop node instance; it holds no task."""
-
-    step: Step
-    region: Region
-    """Where the loop node itself lives."""
-    config: Any
-    items: list[Json] | None
-    turns: float
-    """inf for a while."""
-    turn: int = -1
 
 
 class Schedule:
@@ -126,12 +110,14 @@ class Schedule:
         self._ready: deque[_Ready] = deque()
         self._held: dict[Key, _Held] = {}
         self._retries: dict[Key, tuple[_Ready, Timer]] = {}
-        self._turning: dict[Key, _Turning] = {}
         self._turned: deque[Region] = deque()
         self._cut: dict[Region, str] = {}
         self._began: dict[Key, float] = {}
         self._noted: dict[Key, set[str]] = {}
         """Instance → keys of the notes that it wrote for the case that it runs again."""
+        self._loops = Loops(
+            view, schedule=self, recorder=recorder, clock=clock, timers=timers, seed=port.seed, dry_run=dry_run
+        )
         self.in_flight: dict[Key, NodeTask] = {}
         """Instances whose task has not reported."""
 
@@ -139,7 +125,7 @@ class Schedule:
     def idle(self) -> bool:
         """Nothing is left to do, now or later."""
         return not (
-            self.in_flight or self._ready or self._held or self._retries or self._turning or self._due or self._turned
+            self.in_flight or self._ready or self._held or self._retries or self._loops or self._due or self._turned
         )
 
     def enqueue(self, due: Iterable[Due]) -> None:
@@ -162,9 +148,9 @@ class Schedule:
             while self._due:
                 node_id, region, taken = self._due.popleft()
                 if region in self._cut:
-                    self._skip(node_id, region, "break")
+                    self.skip(node_id, region, "break")
                 elif not taken:
-                    self._skip(node_id, region, "branch")
+                    self.skip(node_id, region, "branch")
                 else:
                     batch.append(_Ready(self._steps[node_id], region))
             if self._slots == 1:
@@ -173,7 +159,8 @@ class Schedule:
             else:
                 self._ready.extend(batch)
             if self._turned:
-                self._turn_over(self._turned.popleft())
+                region = self._turned.popleft()
+                self._loops.turn_over(region, self._cut.pop(region, None))
 
     def start_ready(self) -> bool:
         """Start what can start, for at most `STEP` seconds. Returns whether it wants to go on."""
@@ -189,7 +176,7 @@ class Schedule:
                 self._start(ready)
                 self.settle()
             count += 1
-            if count % 16 == 0 and trio.lowlevel.current_clock().current_time() > until:
+            if count >= STEP_STARTS or (count % 16 == 0 and trio.current_time() > until):
                 return bool(self._ready)
         return False
 
@@ -201,55 +188,52 @@ class Schedule:
             halting: the run is stopping or failing: nothing follows any more.
         """
         task = outcome.task
-        key = (task.node_id, task.iteration)
-        del self.in_flight[key]
-        if task.region in self._cut and (outcome.interrupted or outcome.error is not None):
-            self._skip(task.node_id, task.region, "break")
-        elif outcome.error is None and not outcome.interrupted:
-            if task.region in self._cut or halting:
-                fields = self._success(task.step, outcome.value) | {"fired": (), "values": None}
-                self._finish(task.step, task.region, NodeStatus.SUCCESS, **fields)
-            else:
-                self._succeeded(task.step, task.region, outcome.value, attempt=task.attempt)
-        elif outcome.timed_out:
-            limit = task.step.node.settings.timeout or 0.0
-            self._failed(task, NodeError(f"timed out after {limit:g} s", code="timeout"), halting=halting)
-        elif task.cause is not None or outcome.interrupted:
+        step, region = task.step, task.region
+        del self.in_flight[task.node_id, task.iteration]
+        returned = outcome.error is None and not outcome.interrupted
+        if returned and (halting or region in self._cut):
+            # It is taken at its word, and nothing follows.
+            fields = self._success(step, outcome.value) | _UNFIRED
+            self._finish(step, region, NodeStatus.SUCCESS, attempt=task.attempt, **fields)
+        elif returned:
+            self.succeeded(step, region, outcome.value, attempt=task.attempt)
+        elif region in self._cut:
+            self.skip(task.node_id, region, "break")
+        elif task.cause is not None or (outcome.interrupted and not outcome.timed_out):
             self._interrupted(outcome, halting=halting)
+        elif outcome.timed_out:
+            self.failed(step, region, timed_out(step), attempt=task.attempt)
         elif outcome.error is not None:
-            self._failed(task, outcome.error, halting=halting)
+            self.failed(step, region, outcome.error, attempt=task.attempt)
 
     def halt(self) -> None:
         """The run stops or fails: what is only waiting gets its end status now, what is in flight when it reports."""
         for (node_id, _), held in list(self._held.items()):
             held.timer.fire = None
-            self._finish(
-                self._steps[node_id], held.region, NodeStatus.SUCCESS, **held.fields | {"fired": (), "values": None}
-            )
+            self._finish(self._steps[node_id], held.region, NodeStatus.SUCCESS, **held.fields | _UNFIRED)
         self._held.clear()
         for (node_id, _), (ready, timer) in list(self._retries.items()):
             timer.fire = None
-            self._skip(node_id, ready.region, "cancelled")
+            self.skip(node_id, ready.region, "cancelled")
         self._retries.clear()
         for ready in self._ready:
             if (ready.step.node.id, ready.region.iteration) in self._began:
-                self._skip(ready.step.node.id, ready.region, "cancelled")
+                self.skip(ready.step.node.id, ready.region, "cancelled")
         self._ready.clear()
         self._due.clear()
         self._turned.clear()
 
     def halted(self) -> None:
         """Nothing is in flight any more: the loop nodes end, inner ones first."""
-        for node_id, iteration in sorted(self._turning, key=lambda key: -len(key[1])):
-            self._skip(node_id, self._turning[node_id, iteration].region, "cancelled")
-        self._turning.clear()
+        for node_id, region in self._loops.abandon():
+            self.skip(node_id, region, "cancelled")
         self._due.clear()
         self._turned.clear()
 
     def abort(self) -> None:
         """A bug of the runtime: every instance that began gets an end status, whatever else was meant for it."""
         for node_id, iteration in list(self.in_flight):
-            self._skip(node_id, self.in_flight[node_id, iteration].region, "cancelled")
+            self.skip(node_id, self.in_flight[node_id, iteration].region, "cancelled")
         self.in_flight.clear()
         self.halt()
 
@@ -284,7 +268,7 @@ class Schedule:
         if node.settings.disabled:
             inputs = self._inputs_of(node.id, region)
             if node.id in self._view.workflow.bodies:
-                self._skip_body(node.id, region, "disabled")
+                self.skip_body(node.id, region, "disabled")
                 fired: tuple[str, ...] = (DONE,)
             else:
                 fired = step.fires
@@ -294,7 +278,7 @@ class Schedule:
         self._began.setdefault(key, self._clock.now())
         self._say.node(node.id, region.iteration, NodeStatus.RUNNING, attempt=ready.attempt)
         if node.kind == "loop" and node.id in self._view.workflow.bodies:
-            self._begin_loop(step, region)
+            self._loops.begin(step, region, attempt=ready.attempt)
             return
         task = NodeTask(step, region, port=self._port, inputs=self._inputs_of(node.id, region), attempt=ready.attempt)
         self.in_flight[key] = task
@@ -320,7 +304,8 @@ class Schedule:
             return {"result": value.result, "fired": tuple(value.ports), "values": value.ports}
         return {"result": value, "fired": () if step.control else step.fires}
 
-    def _succeeded(self, step: Step, region: Region, value: object, *, attempt: int) -> None:
+    def succeeded(self, step: Step, region: Region, value: object, *, attempt: int) -> None:
+        """The work is done: the outcome is noted at once, the ports are held for the waitTime."""
         fields = self._success(step, value) | {"attempt": attempt}
         wait = 0.0 if self._dry_run else step.wait_time
         if wait <= 0:
@@ -351,31 +336,30 @@ class Schedule:
                 iteration=task.iteration,
             )
         if halting:
-            self._skip(task.node_id, task.region, "cancelled")
+            self.skip(task.node_id, task.region, "cancelled")
             return
         self._say.node(task.node_id, task.iteration, NodeStatus.PENDING, attempt=task.attempt, reason="paused")
         self._ready.appendleft(_Ready(task.step, task.region, task.attempt))
 
-    def _failed(self, task: NodeTask, error: BaseException, *, halting: bool) -> None:
-        retry = task.step.node.settings.retry
-        if halting or task.attempt >= retry.max_attempts:
-            if halting and task.cause is not None:
-                self._skip(task.node_id, task.region, "cancelled")
-            else:
-                self._error(task.step, task.region, error, attempt=task.attempt, halting=halting)
+    def failed(self, step: Step, region: Region, error: BaseException, *, attempt: int) -> None:
+        """An attempt failed: the next one comes after a delay on the run's clock, or it was the last."""
+        node = step.node
+        retry = node.settings.retry
+        if attempt >= retry.max_attempts:
+            self._error(step, region, error, attempt=attempt)
             return
-        delay = min(retry.max_delay, retry.delay * retry.backoff ** min(task.attempt - 1, 64))
+        delay = min(retry.max_delay, retry.delay * retry.backoff ** min(attempt - 1, 64))
         if retry.jitter:
-            delay *= 0.5 + task.random.random() / 2
+            delay *= 0.5 + seeded(self._port.seed, node.id, region.iteration, attempt).random() / 2
         self._say.log(
             "warn",
-            f"{task.node_id!r} failed (attempt {task.attempt} of {retry.max_attempts}): {_describe(error)}; "
+            f"{node.id!r} failed (attempt {attempt} of {retry.max_attempts}): {_describe(error)}; "
             f"again in {delay:.3g} s",
-            node_id=task.node_id,
-            iteration=task.iteration,
+            node_id=node.id,
+            iteration=region.iteration,
         )
-        key = (task.node_id, task.iteration)
-        ready = _Ready(task.step, task.region, task.attempt + 1)
+        key = (node.id, region.iteration)
+        ready = _Ready(step, region, attempt + 1)
 
         def again() -> None:
             del self._retries[key]
@@ -383,7 +367,7 @@ class Schedule:
 
         self._retries[key] = (ready, self._timers.at(self._clock.now() + delay, again))
 
-    def _error(self, step: Step, region: Region, error: BaseException, *, attempt: int, halting: bool) -> None:
+    def _error(self, step: Step, region: Region, error: BaseException, *, attempt: int) -> None:
         """The last attempt failed: through its error port, or past it, or the run fails."""
         message, code, kind = _describe(error), getattr(error, "code", None) or "node_failed", type(error).__name__
         said: dict[str, Any] = {"error": message, "code": code, "attempt": attempt}
@@ -393,19 +377,18 @@ class Schedule:
         elif step.node.settings.on_error == "continue":
             ports = () if step.control or step.node.id in self._view.workflow.bodies else step.fires
             said |= {"fired": ports, "values": {port: {"error": value} for port in ports}}
-        elif not halting:
+        else:
             self._finish(step, region, NodeStatus.ERROR, **said)
             self._fail(error=message, code=code, node_id=step.node.id, cause=f"sibling_failed:{step.node.id}")
             return
-        if halting:
-            said |= {"fired": (), "values": None}
         self._finish(step, region, NodeStatus.ERROR, **said)
 
-    def _skip(self, node_id: str, region: Region, reason: str) -> None:
+    def skip(self, node_id: str, region: Region, reason: str) -> None:
+        """An instance will not run, or was cut; one that has ended already stays as it is."""
         if self._ended(node_id, region):
             return
         if node_id in self._view.workflow.bodies and (node_id, region.iteration) not in self._began:
-            self._skip_body(node_id, region, reason)
+            self.skip_body(node_id, region, reason)
         self._finish(self._steps[node_id], region, NodeStatus.SKIPPED, reason=reason)
 
     def _finish(self, step: Step, region: Region, status: NodeStatus, **fields: Any) -> None:
@@ -423,102 +406,26 @@ class Schedule:
         event: NodeChanged | None = region.nodes.get(node_id)
         return event is not None and event.status in NODE_ENDED
 
-    # Loops
-
-    def _begin_loop(self, step: Step, region: Region) -> None:
-        turning = _Turning(step, region, None, None, 0)
-        key = (step.node.id, region.iteration)
-        self._turning[key] = turning
-        try:
-            config = turning.config = self._loop_config(step, region)
-            match config.type:
-                case "forEach":
-                    turning.items = _items(config.items)
-                    turning.turns = len(turning.items)
-                case "while":
-                    turning.turns = 1 if self._dry_run else math.inf
-                case _:
-                    turning.turns = config.count
-        except NodeError as error:
-            if not self._dry_run:
-                del self._turning[key]
-                self._error(step, region, error, attempt=1, halting=False)
-                return
-            turning.turns = 1
-        self._next_turn(turning)
-
-    def _loop_config(self, step: Step, region: Region) -> Any:
-        if step.prepared is None:
-            raise NodeError("its settings are not known")
-        return step.prepared.resolve(self.scope_of(step.node.id, region))
-
-    def _next_turn(self, turning: _Turning) -> None:
-        step, region = turning.step, turning.region
-        node_id = step.node.id
-        turn = turning.turn + 1
-        try:
-            if turning.turns == math.inf and not self._goes_on(step, region, turn):
-                turning.turns = turn
-            if turn < turning.turns and turn >= (limit := getattr(turning.config, "max_iterations", 10_000)):
-                raise NodeError(f"more than {limit} turns (maxIterations)", code="max_iterations")
-        except NodeError as error:
-            del self._turning[node_id, region.iteration]
-            self._error(step, region, error, attempt=1, halting=False)
-            return
-        if turn >= turning.turns:
-            self._loop_done(turning)
-            return
-        turning.turn = turn
-        value: dict[str, Json] = {"node": node_id, "iteration": list(region.iteration), "turn": turn}
-        if turning.items is not None:
-            value["item"] = turning.items[turn]
-        self._say.note(loop_note(node_id, region.iteration), value)
-        turns = None if turning.turns == math.inf else int(turning.turns)
-        percent = 100.0 * turn / turns if turns else 0.0
-        message = f"turn {turn + 1} of {turns}" if turns else f"turn {turn + 1}"
-        self._say.progress(node_id, region.iteration, percent, message)
-        inner = self._view.turn(node_id, region.iteration)
-        if inner is not None:
-            self.resolved(inner)
-
-    def _goes_on(self, step: Step, region: Region, turn: int) -> bool:
-        """The condition of a `while`, before a turn; without one the run's random source decides."""
-        condition: bool | None = self._loop_config(step, region).condition
-        if condition is None:
-            key = instance_key(step.node.id, region.iteration)
-            return Random(f"{self._port.seed}/{key}/{turn}").random() < ODDS
-        return condition
-
-    def _loop_done(self, turning: _Turning) -> None:
-        step, region = turning.step, turning.region
-        del self._turning[step.node.id, region.iteration]
-        results = self._view.results(step.node.id, region.iteration)
-        if turning.turn < 0:
-            self._skip_body(step.node.id, region, "no_iteration")
-        self._succeeded(step, region, Fired({DONE: results}), attempt=1)
-
-    def _turn_over(self, region: Region) -> None:
-        cause = self._cut.pop(region, None)
-        parent = self._turning.get((region.loop or "", region.iteration[:-1]))
-        if parent is None or self._view.turn(region.loop or "", region.iteration[:-1]) is not region:
-            return
-        if cause == "outer":
-            del self._turning[region.loop or "", region.iteration[:-1]]
-            self._skip(parent.step.node.id, parent.region, "break")
-        elif cause == "break":
-            self._loop_done(parent)
-        else:
-            self._next_turn(parent)
+    # Turns of loops that end early
 
     def _control(self, step: Step, region: Region) -> None:
         """`break` and `continue` end the turn they are in."""
-        if self._dry_run or step.node.kind not in {"break", "continue"} or region.loop is None:
-            return
-        self._cut[region] = step.node.kind
+        if not self._dry_run and step.node.kind in {"break", "continue"} and region.loop is not None:
+            self.cut(region, step.node.kind)
+
+    def cut(self, region: Region, cause: str) -> None:
+        """End a turn: what has not begun is skipped now, what runs is cancelled, inner turns first.
+
+        Args:
+            region: the turn.
+            cause: what becomes of its loop node when the last member has an end status: `break` ends the loop,
+                `continue` takes the next turn, `timeout` fails it; `outer`: the turn around it is cut as well.
+        """
+        self._cut[region] = cause
         now = trio.current_time()
         for node_id, inner in self._view.open_instances(region):
             if inner is not region:
-                self._cut.setdefault(inner, "outer")
+                self._cut[inner] = "outer"
             key = (node_id, inner.iteration)
             if (task := self.in_flight.get(key)) is not None:
                 task.cancelling("break", now=now)
@@ -527,17 +434,14 @@ class Schedule:
                     task.scope.cancel()
             elif (held := self._held.pop(key, None)) is not None:
                 held.timer.fire = None
-                fields = held.fields | {"fired": (), "values": None}
-                self._finish(self._steps[node_id], inner, NodeStatus.SUCCESS, **fields)
-            elif key in self._turning:
-                continue  # it ends when its own turn is resolved
-            else:
+                self._finish(self._steps[node_id], inner, NodeStatus.SUCCESS, **held.fields | _UNFIRED)
+            elif key not in self._loops:  # a loop node ends when its own turn is resolved
                 if (retry := self._retries.pop(key, None)) is not None:
                     retry[1].fire = None
-                self._skip(node_id, inner, "break")
+                self.skip(node_id, inner, "break")
         self.resolved(region)
 
-    def _skip_body(self, loop: str, region: Region, reason: str) -> None:
+    def skip_body(self, loop: str, region: Region, reason: str) -> None:
         """No turn was taken: the body's nodes, inner bodies included, are skipped where they stand."""
         bodies = self._view.workflow.bodies
         stack = [loop]
@@ -584,9 +488,5 @@ def _describe(error: BaseException) -> str:
     return str(error) or type(error).__name__ if isinstance(error, NodeError) else f"{type(error).__name__}: {error}"
 
 
-def _items(value: Json) -> list[Json]:
-    if isinstance(value, list | tuple):
-        return list(value)
-    if isinstance(value, Mapping):
-        return [{"key": key, "value": item} for key, item in value.items()]
-    raise NodeError(f"`items` must be a list, not {type(value).__name__}", code="bad_config")
+_UNFIRED: Final[dict[str, Any]] = {"fired": (), "values": None}
+"""Of an end status after which nothing follows."""

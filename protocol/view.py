@@ -312,15 +312,17 @@ class View:
         region = self.root if loop is None else self._regions.get((loop, event.iteration))
         if region is None or node_id in self.workflow.unreachable:
             return _NOTHING_DUE
+        before = region.nodes.get(node_id)
         if status not in NODE_ENDED:
             region.nodes[node_id] = event
             if status is NodeStatus.RUNNING:
                 region.waiting.pop(node_id, None)
                 self.current_node = node_id
-                if node_id in self.workflow.bodies and (node_id, event.iteration) not in self._loops:
+                if node_id in self.workflow.bodies and (before is None or before.attempt < event.attempt):
+                    # The next attempt of a loop begins from its first turn.
+                    self._close_loop(node_id, event.iteration)
                     self._loops[node_id, event.iteration] = _LoopState()
             return _NOTHING_DUE
-        before = region.nodes.get(node_id)
         if before is None or before.status not in NODE_ENDED:
             region.unresolved -= 1
             if loop is None and (status is not NodeStatus.ERROR or self._handled(event)):
