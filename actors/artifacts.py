@@ -102,9 +102,10 @@ class RunArtifacts:
         try:
             # Bounded by the disk alone; half a file would be worse than a late cancel.
             with trio.CancelScope(shield=True):
-                return await trio.to_thread.run_sync(self._write, name, data)
+                written = await trio.to_thread.run_sync(self._write, name, data)
         except OSError as exc:
             raise NodeError(f"artifact {name!r} could not be written: {exc.strerror}", code="artifact_failed") from exc
+        return written
 
     def url(self, name: str) -> str:
         """Where the server serves it."""

@@ -436,10 +436,10 @@ class NodeTask:
             if cancelled is not None:
                 raise cancelled from None
             self._let_through()
-        except BaseException as error:  # noqa: BLE001  a node's failure is data, whatever it raised
+        except BaseException as error:  # noqa: BLE001, ASYNC103  a node's failure is data; Cancelled was raised above
             self._error = error
             self._let_through()
-        return True
+        return True  # noqa: ASYNC910  whether a node awaits is its own affair
 
     def _let_through(self) -> None:
         """Ctrl-C is not the node's failure: whoever runs the program has to see it."""

@@ -142,14 +142,16 @@ class Recorder:
             self._uncommitted -= self._open.popleft()[1]
         return self._open[0][0] if self._uncommitted > MAX_UNCOMMITTED else None
 
-    async def end(self, kind: type[Event], *, close: RunStatus, **fields: Any) -> None:
+    async def end(  # noqa: ASYNC910  nothing to wait for if the journal has it at once
+        self, kind: type[Event], *, close: RunStatus, **fields: Any
+    ) -> None:
         """Write the last event, and tell the view when it is durable: until then nothing claims it."""
         event = self._make(kind, fields)
         self._events.append(event)
         self.flush(close=close)
         if (ticket := self.written()) is not None:
             await ticket
-        self._view.apply(event)  # noqa: ASYNC910  nothing to wait for if the journal has it at once
+        self._view.apply(event)
 
     def _make(self, kind: type[Event], fields: Mapping[str, Any]) -> Event:
         self._seq += 1

@@ -183,7 +183,7 @@ class RunActor:
         """Say in the run's log what the watchdog found."""
         self.mailbox.report(_Warning(message, key.partition("/")[0]))
 
-    async def live(self) -> None:
+    async def live(self) -> None:  # noqa: ASYNC910  it awaits its nursery
         """The actor's task. Ends after its ending."""
         label = f"run:{self.plan.run_id}"
         self._observer.scope(label, self._scope)
@@ -200,7 +200,7 @@ class RunActor:
         """The runtime ends: stop as `shutdown`, with the usual grace."""
         self.mailbox.report(_Halt())
 
-    async def durable(self) -> None:
+    async def durable(self) -> None:  # noqa: ASYNC910  as a ticket that is done
         """Wait until all that was said so far is durable."""
         if (ticket := self.written()) is not None:
             await ticket
@@ -239,7 +239,7 @@ class RunActor:
 
     # The actor's loop
 
-    async def _supervise(self) -> None:
+    async def _supervise(self) -> None:  # noqa: ASYNC910  ditto
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -248,12 +248,9 @@ class RunActor:
                 nursery.cancel_scope.cancel()
             if not self._scope.cancel_called:
                 await self._end()
-        except BaseException as error:  # noqa: BLE001  sorted right here
-            interrupt, rest = _split(error)
-            if rest is not None:
-                await self._crashed(rest)
-            if interrupt is not None:
-                raise interrupt from None
+        except* Exception as bugs:  # noqa: BLE001  told as `internal_error`
+            # Ctrl-C in a node, and being cut off, are no bugs: they go on to whoever runs the program.
+            await self._crashed(bugs.exceptions[0] if len(bugs.exceptions) == 1 else bugs)
 
     def _begin(self) -> None:
         plan, workflow = self.plan, self.view.workflow
@@ -289,7 +286,7 @@ class RunActor:
             more = self._advance()
             self._recorder.flush()
             if self._over():
-                return
+                return  # noqa: ASYNC910  a generation has been awaited, or nothing had to run
             if more:
                 await trio.lowlevel.checkpoint()
             else:
@@ -609,11 +606,11 @@ class RunActor:
             **self._fault,
         )
 
-    async def _crashed(self, error: BaseException) -> None:
+    async def _crashed(self, error: BaseException) -> None:  # noqa: ASYNC910  as the journal does
         """A bug of the runtime: this run fails with `internal_error`, nobody else notices."""
         _logger.error("run %s: a bug of the runtime", self.plan.run_id, exc_info=error)
         if self._decided or self.status in ENDED:
-            return
+            return  # noqa: ASYNC910  it is told already
         self._decided = True
         self._fault = {
             "error": f"a bug of callboard: {type(error).__name__}: {error}",
@@ -632,16 +629,6 @@ class RunActor:
                     await rest
             except Exception:  # a second bug must not keep the first from being told
                 _logger.exception("run %s: its ending could not be written", self.plan.run_id)
-
-
-def _split(error: BaseException) -> tuple[BaseException | None, BaseException | None]:
-    """(what whoever runs the program has to see, what is a bug of ours)."""
-    if isinstance(error, BaseExceptionGroup):
-        through, rest = error.split((KeyboardInterrupt, trio.Cancelled))
-        return through, rest
-    if isinstance(error, KeyboardInterrupt | trio.Cancelled):
-        return error, None
-    return None, error
 
 
 _HALTING: Final = frozenset({RunStatus.STOPPING, RunStatus.FAILING})

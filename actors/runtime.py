@@ -288,7 +288,7 @@ class Runtime:
         """
         run = self._runs.get(run_id)
         if run is not None:
-            return run.workflow_id, run.workflow
+            return run.workflow_id, run.workflow  # noqa: ASYNC910  nothing to wait for
         spec = await self.journal.spec(run_id)
         ended = self._ended.get(run_id)
         parsed, _ = parse_execution_config(spec["config"])
@@ -320,6 +320,7 @@ class Runtime:
         for actor in actors:
             actor.halt()
         with trio.move_on_at(grace):
+            await trio.lowlevel.checkpoint()
             for actor in actors:
                 await actor.ended.wait()
         for actor in actors:
@@ -338,11 +339,10 @@ class Runtime:
             self._ended[run_id] = actor.record
         await self._forget_old()
 
-    async def _forget_old(self) -> None:
+    async def _forget_old(self) -> None:  # noqa: ASYNC910  without limits there is nothing to forget
         keep = Keep(days=self.settings.history_days, runs=self.settings.history_runs)
-        if keep.runs is None and keep.days is None:
-            return
-        await self.journal.trim(keep)
+        if keep.runs is not None or keep.days is not None:
+            await self.journal.trim(keep)
         while keep.runs is not None and len(self._ended) > keep.runs:
             run_id, ended = next(iter(self._ended.items()))
             del self._ended[run_id]

@@ -1,11 +1,12 @@
 """The canonical messages: what peers and server say to each other, before any dialect spells it.
 
-Theory of operation: three families. A *command* is imperative and comes from a peer; a *reply* answers one peer and has
-no `seq`; an *event* is a public fact of a run, past tense, with a `seq` that counts from 1 without a gap. `Progress` and
-`NodeProgress` are derived facts: about a run, without a seq. Times are float seconds since the epoch, durations are
-float seconds, in every class here; fields that hold them say so in their metadata (`TIME`, `DURATION`), and a dialect
-converts them. Values of the user (`config`, `result`, `value`, `context`, `variables`, ids used as keys) are plain JSON
-and pass through untouched. A field that is None is left out on the wire, except where the dialect's page says otherwise.
+Theory of operation: three families. A *command* is imperative and comes from a peer; a *reply* answers one peer and
+has no `seq`; an *event* is a public fact of a run, past tense, with a `seq` that counts from 1 without a gap.
+`Progress` and `NodeProgress` are derived facts: about a run, without a seq. Times are float seconds since the epoch,
+durations are float seconds, in every class here; fields that hold them say so in their metadata (`TIME`, `DURATION`),
+and a dialect converts them. Values of the user (`config`, `result`, `value`, `context`, `variables`, ids used as
+keys) are plain JSON and pass through untouched. A field that is None is left out on the wire, except where the
+dialect's page says otherwise.
 
 Events are `attrs.define`, not frozen, because they are made on the hot path (a frozen init costs twice as much); nobody
 changes one after it was made.
@@ -22,8 +23,8 @@ from protocol.states import NodeStatus, RunStatus
 __all__ = [
     "DURATION",
     "TIME",
-    "Broadcast",
     "AnyEvent",
+    "Broadcast",
     "Command",
     "Control",
     "ControlReply",
@@ -77,9 +78,6 @@ Iteration: TypeAlias = tuple[int, ...]
 """The turns of the loops around a node instance, outermost first, from 0; `()` outside of loops."""
 
 Level: TypeAlias = Literal["debug", "info", "warn", "error"]
-
-
-
 
 
 @attrs.frozen(kw_only=True)
@@ -177,9 +175,6 @@ class Heartbeat(Command):
 @attrs.frozen(kw_only=True)
 class GetStatus(Command):
     """How the server does."""
-
-
-
 
 
 @attrs.define(kw_only=True)
@@ -324,9 +319,6 @@ class NodeProgress:
     message: str = ""
     attempt: int = 1
     iteration: Iteration = ()
-
-
-
 
 
 @attrs.frozen(kw_only=True)

@@ -159,14 +159,13 @@ def test_traits_follow_from_each_other(given_, traits):
 
 
 def test_traits_may_depend_on_the_config():
-    """A function of the config decides, once the config is known; before, effects are assumed."""
+    """A function of the config decides, as soon as it is known; before, the most careful is assumed."""
     spec = node("x", config=SampleConfig, effects=lambda config: config.flag)(sample.run)
     assert spec.traits(SampleConfig(flag=True)) == Traits(effects=True, interruptible=False, at_most_once=False)
     assert spec.traits(SampleConfig()) == Traits(effects=False, interruptible=True, at_most_once=False)
-    assert not spec.prepare(a_node({})).effects
-    prepared = spec.prepare(a_node({"flag": "{{ vars.x }}"}))
-    assert prepared.effects
-    assert prepared.interruptible(prepared.resolve({"vars": {"x": False}}))
+    assert spec.prepare(a_node({})).traits == Traits(effects=False, interruptible=True, at_most_once=False)
+    unknown = spec.prepare(a_node({"flag": "{{ vars.x }}"}))
+    assert unknown.traits == Traits(effects=True, interruptible=False, at_most_once=False)
 
 
 def test_ports_may_depend_on_the_config():
