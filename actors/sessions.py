@@ -13,7 +13,7 @@ request, so the journal knows it).
 
 import hashlib
 import secrets
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
@@ -21,6 +21,7 @@ import attrs
 import trio
 
 from actors.errors import Busy
+from actors.subscription import Outlet
 from protocol.messages import Json, Reply
 
 __all__ = ["ConnectionStatistics", "Member", "Pending", "Sessions", "new_session_id", "run_id_of"]
@@ -57,14 +58,8 @@ class ConnectionStatistics:
     queued: int
 
 
-class Member(Protocol):
+class Member(Outlet, Protocol):
     """A connection as the rest of the server sees it. Every method is one synchronous step."""
-
-    session_id: str
-
-    def push(self, data: bytes) -> bool:
-        """Send a whole frame if there is room for it."""
-        ...
 
     def replaced(self) -> None:
         """Another connection took over: close."""
@@ -122,7 +117,8 @@ class Pending:
 @attrs.define(eq=False)
 class _Session:
     members: list[Member] = attrs.field(factory=list)
-    takeovers: deque[float] = attrs.field(factory=lambda: deque(maxlen=TAKEOVERS))
+    takeovers: list[float] = attrs.field(factory=list)
+    """When the latest were."""
     shared: bool = False
 
 
@@ -130,6 +126,7 @@ class Sessions:
     """The table."""
 
     def __init__(self) -> None:
+        self._ended = False
         self._sessions: dict[str, _Session] = {}
         self._requests: OrderedDict[tuple[str, str], Pending] = OrderedDict()
 
@@ -150,15 +147,23 @@ class Sessions:
         session = self._sessions.setdefault(member.session_id, _Session())
         older, now = list(session.members), trio.current_time()
         session.members.append(member)
+        if self._ended:
+            member.go_away()
         if not older or session.shared:
             return
         takeovers = session.takeovers
         if len(takeovers) == TAKEOVERS and now - takeovers[0] <= TAKEOVER_WINDOW_S:
             session.shared = True
             return
-        takeovers.append(now)
+        session.takeovers = [*takeovers, now][-TAKEOVERS:]
         for replaced in older:
             replaced.replaced()
+
+    def end(self) -> None:
+        """The server ends: every connection is told, and so is one that comes while they go."""
+        self._ended = True
+        for member in self:
+            member.go_away()
 
     def leave(self, member: Member) -> None:
         """A connection is gone. Idempotent."""

@@ -22,7 +22,6 @@ This file knows nothing of WebSocket, HTTP or sessions.
 """
 
 import math
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -72,7 +71,7 @@ class OwnedStream(trio.abc.HalfCloseableStream):
     def __init__(self, transport: Transport, *, outbox: int) -> None:
         self._transport = transport
         self._outbox = outbox
-        self._queue: deque[bytes | memoryview] = deque()
+        self._queue: list[bytes | memoryview] = []
         self._queued = 0
         self._sent = 0
         self._handed = 0
@@ -200,14 +199,15 @@ class OwnedStream(trio.abc.HalfCloseableStream):
         """The transport took this much from the head of the queue."""
         self._sent += accepted
         self._queued -= accepted
-        queue = self._queue
+        queue, whole = self._queue, 0
         while accepted:
-            head = queue[0]
-            if accepted < len(head):
-                queue[0] = memoryview(head)[accepted:]
+            size = len(queue[whole])
+            if accepted < size:
+                queue[whole] = memoryview(queue[whole])[accepted:]
                 break
-            accepted -= len(head)
-            queue.popleft()
+            accepted -= size
+            whole += 1
+        del queue[:whole]
         self._last_drained = trio.current_time()
         self._waiting_since = self._last_drained if self._queued else math.inf
         self._moved.unpark_all()
@@ -222,7 +222,7 @@ class OwnedStream(trio.abc.HalfCloseableStream):
             self._attended = False
             self._moved.unpark_all()
 
-    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:  # noqa: ASYNC910  one of two branches awaits
         """Hand over whole frames, then wait until they were accepted. A cancel cuts the waiting, not the frames.
 
         Raises:
@@ -256,7 +256,7 @@ class OwnedStream(trio.abc.HalfCloseableStream):
                 await self.drain()
         await trio.lowlevel.checkpoint()
 
-    async def wait_room(self) -> None:
+    async def wait_room(self) -> None:  # noqa: ASYNC910  one of two branches awaits
         """Wait until no more waits than `push` would let; at once if so. Only beside a writer.
 
         Raises:
@@ -299,7 +299,7 @@ class OwnedStream(trio.abc.HalfCloseableStream):
             self._break(error)
             self._check()
 
-    async def finish(self) -> None:
+    async def finish(self) -> None:  # noqa: ASYNC910  a dead stream has nothing to wait for
         """Send what waits, end our side, and wait for the peer's end; `aclose()` must follow, also after a cancel.
 
         Nobody may drain or receive beside it. It takes as long as the peer likes: bound it.
@@ -310,7 +310,7 @@ class OwnedStream(trio.abc.HalfCloseableStream):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass
 
-    async def discard(self) -> None:
+    async def discard(self) -> None:  # noqa: ASYNC910  a dead stream has nothing to wait for
         """Receive until the peer's end, and forget it.
 
         To close with unread bytes sends a reset, and a reset can overtake last words that the peer has not read yet.

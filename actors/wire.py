@@ -22,6 +22,11 @@ __all__ = ["Wire", "close_frame"]
 FIN: Final = 0x80
 """RFC 6455, 5.2: the first byte of a frame that is a message of its own, beside the opcode."""
 
+CODE: Final = slice(2, 4)
+"""RFC 6455, 5.5.1: where a close frame of ours has its code."""
+
+TOO_LARGE: Final = (1009).to_bytes(2)
+
 SWITCHING: Final = b"HTTP/1.1 101 "
 
 REASON_BYTES: Final = 123
@@ -40,7 +45,6 @@ class Wire(trio.abc.Stream):
         self._stream = stream
         self._replay = replay
         self._ended = False
-        self._answered = False
         self.open = False
         """Whether frames are spoken; before, it is HTTP."""
         self.said_close = False
@@ -57,7 +61,8 @@ class Wire(trio.abc.Stream):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Hand over a whole frame (or the answer to the handshake), then wait until it was accepted."""
         closes = self.open and data[0] == FIN | Opcode.CLOSE
-        self._answered |= closes
+        # A close frame of trio-websocket is its answer to the peer's, unless it is about a message that is too large.
+        self.closed |= closes and data[CODE] != TOO_LARGE
         if self.said_close:
             await trio.lowlevel.checkpoint()
             return
@@ -84,8 +89,6 @@ class Wire(trio.abc.Stream):
     async def aclose(self) -> None:
         """Hear nothing more. The stream stays open."""
         self._ended = True
-        # It closes after it has answered the peer's close frame; not after its own (a message that is too large).
-        self.closed = self._answered
         await trio.lowlevel.checkpoint()
 
 

@@ -7,6 +7,7 @@ import trio
 from actors import sessions as module
 from actors.errors import Busy
 from actors.sessions import ConnectionStatistics, Sessions, new_session_id, run_id_of
+from protocol.dialects import DIALECTS
 from protocol.messages import ControlReply, Reply
 
 
@@ -14,15 +15,22 @@ from protocol.messages import ControlReply, Reply
 class Window:
     session_id: str
     closed: int = 0
+    gone: int = 0
+
+    dialect = DIALECTS["snake"]
+    batch = False
 
     def push(self, data: bytes) -> bool:
         return True
+
+    def reply(self, reply: Reply) -> None:
+        raise NotImplementedError
 
     def replaced(self) -> None:
         self.closed += 1
 
     def go_away(self) -> None:
-        raise NotImplementedError
+        self.gone += 1
 
     def statistics(self) -> ConnectionStatistics:
         raise NotImplementedError
@@ -44,6 +52,16 @@ async def test_a_second_connection_closes_the_first():
     table.leave(first)
     assert set(table) == {second, other}
     assert len(table) == 2
+
+
+async def test_the_end_is_told_to_everyone_and_to_who_comes_meanwhile():
+    """A connection that was in its handshake hears of it as soon as it is there."""
+    table = Sessions()
+    first, late = Window("a"), Window("b")
+    table.join(first)
+    table.end()
+    table.join(late)
+    assert (first.gone, late.gone) == (1, 1)
 
 
 async def test_two_windows_with_one_id_do_not_evict_each_other_for_ever(autojump_clock):

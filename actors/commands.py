@@ -1,0 +1,239 @@
+"""What each command of a peer does: one dispatch, from canonical commands to the runtime, the hub and replies.
+
+Theory of operation: `obey` runs in the reader task of the connection that the command came on. Nothing here awaits an
+effect: a start and a control are handed over in one step and answered by an event, or by the run when it gets to it. A
+cancel finds a command handed over or not at all. A command with a request id is done once per session: its answer is
+kept by the session table, and whoever repeats it is answered the same, also on another connection.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol
+
+import attrs
+
+from actors.errors import RunActive, UnknownRun
+from actors.fitting import parts
+from actors.runtime import Runtime
+from actors.sessions import Member, Pending, Sessions, run_id_of
+from protocol.errors import InvalidWorkflow
+from protocol.messages import (
+    Command,
+    Control,
+    Event,
+    GetSnapshot,
+    GetStatus,
+    Heartbeat,
+    HeartbeatReply,
+    ListRuns,
+    NodeInput,
+    Reply,
+    RunList,
+    StartRefused,
+    StartRun,
+    Subscribe,
+    SystemStatus,
+    Unsubscribe,
+    Validate,
+    Validated,
+)
+
+__all__ = ["Commands", "Peer"]
+
+ALL_RUNS: Final = "*"
+
+LIST_ROWS: Final = 50
+"""Of a list, when no limit was said."""
+
+
+class Peer(Member, Protocol):
+    """The connection that a command came on."""
+
+    def tell(self, event: Event) -> None:
+        """Send this peer alone an event, in order with its replies."""
+
+    def beat(self) -> None:
+        """It answered our heartbeat."""
+
+
+@attrs.frozen(eq=False)
+class Commands:
+    """The dispatch of one server."""
+
+    runtime: Runtime
+    sessions: Sessions
+
+    async def obey(self, command: Command, peer: Peer) -> None:  # noqa: ASYNC910  most commands await nothing
+        """Do what a peer says.
+
+        Raises:
+            ProtocolError, ActorsError: it is answered with an error; nothing was done.
+        """
+        match command:
+            case StartRun():
+                await self._start(command, peer)
+            case Control():
+                self._once(command, peer, partial(self.runtime.control, command))
+            case NodeInput():
+                self._once(command, peer, partial(self.runtime.input, command))
+            case Subscribe():
+                await self.runtime.hub.subscribe(peer, command, run_id=self._find(command))
+            case Unsubscribe():
+                self.runtime.hub.unsubscribe(peer, command, run_id=self._find(command))
+            case ListRuns():
+                peer.reply(await self._list(command))
+            case GetSnapshot():
+                run_id = self._find(command)
+                if run_id is None:
+                    raise UnknownRun(f"workflow {command.workflow_id!r} is not known here")
+                snapshot = attrs.evolve(await self.runtime.snapshot(run_id), reply_to=command.id)
+                for part in parts(peer.dialect, snapshot):
+                    peer.reply(part)
+            case Validate():
+                peer.reply(self._validate(command, peer))
+            case GetStatus():
+                peer.reply(attrs.evolve(self.status(peer.session_id), reply_to=command.id))
+            case Heartbeat():
+                peer.beat()
+                if peer.dialect.name != "flat":  # there it is the answer to ours
+                    peer.reply(HeartbeatReply(workflow_id=command.workflow_id, reply_to=command.id))
+            case _:
+                raise AssertionError(f"no such command: {command!r}")
+
+    def status(self, session_id: str) -> SystemStatus:
+        """How the server does."""
+        runtime = self.runtime
+        return SystemStatus(
+            status="shutting down" if runtime.closing else "running",
+            version=runtime.version,
+            uptime=time.time() - runtime.started_at,
+            session_id=session_id,
+            connections=len(self.sessions),
+            runs=len(runtime.unfinished()),
+        )
+
+    def _find(self, command: Command) -> str | None:
+        """The run that a command is about; None: no such run, or all of them."""
+        if command.workflow_id in {"", ALL_RUNS} and command.run_id is None:
+            return None
+        return self.runtime.find(command.workflow_id, command.run_id)
+
+    async def _list(self, command: ListRuns) -> RunList:
+        page = await self.runtime.list_runs(
+            status=command.status,
+            workflow_id=command.workflow_id or None,
+            limit=LIST_ROWS if command.limit is None else command.limit,
+            cursor=command.cursor,
+        )
+        return RunList(
+            workflow_id=command.workflow_id,
+            reply_to=command.id,
+            runs=tuple(page.runs),
+            next_cursor=page.next_cursor,
+        )
+
+    def _validate(self, command: Validate, peer: Peer) -> Validated:
+        found = self.runtime.validate(command.graph, needs_start=_needs_start(peer))
+        return Validated(
+            workflow_id=command.workflow_id,
+            reply_to=command.id,
+            ok=not found.errors,
+            errors=found.errors,
+            warnings=found.warnings,
+        )
+
+    def _once(self, command: Command, peer: Peer, act: Callable[[Callable[[Reply], None]], None]) -> None:
+        """Do something that is answered exactly once; the same request is done once and answered the same."""
+        if command.request_id is None:
+            act(peer.reply)
+            return
+        pending = self.sessions.request(peer.session_id, command.request_id)
+        if pending is not None:
+            pending.ask(peer.reply, id=command.id)
+            return
+        pending = self.sessions.remember(peer.session_id, command.request_id)
+        pending.ask(peer.reply, id=command.id)
+        try:
+            act(pending.settle)
+        except BaseException:
+            self.sessions.forget(peer.session_id, command.request_id)
+            raise
+
+    async def _start(self, command: StartRun, peer: Peer) -> None:  # noqa: ASYNC910  an accepted one awaits nothing
+        run_id = None
+        if command.request_id is not None:
+            run_id = run_id_of(peer.session_id, command.request_id)
+            known = self.sessions.request(peer.session_id, command.request_id)
+            if known is None and self.runtime.find(command.workflow_id, run_id) is not None:
+                # Asked so long ago that the table forgot, but the run is there.
+                known = self.sessions.remember(peer.session_id, command.request_id)
+                known.run_id = run_id
+            if known is not None:
+                await self._start_again(command, peer, known)
+                return
+        refused: StartRefused | None = None
+        try:
+            self._submit(command, peer, run_id)
+        except InvalidWorkflow as error:
+            refused = StartRefused(
+                workflow_id=command.workflow_id,
+                reply_to=command.id,
+                code=error.code,
+                error=str(error),
+                problems=error.problems,
+            )
+        except RunActive as error:
+            refused = StartRefused(
+                workflow_id=command.workflow_id,
+                reply_to=command.id,
+                code=error.code,
+                error=str(error),
+                run_id=error.run_id,
+            )
+        if command.request_id is not None:
+            pending = self.sessions.remember(peer.session_id, command.request_id)
+            pending.asker, pending.reply, pending.run_id = peer, refused, None if refused else run_id
+        if refused is not None:
+            await self._refuse(command, peer, refused)
+
+    def _submit(self, command: StartRun, peer: Peer, run_id: str | None) -> None:
+        self.runtime.submit(
+            command.graph,
+            workflow_id=command.workflow_id,
+            config=command.config,
+            run_id=run_id,
+            needs_start=_needs_start(peer),
+            # From its first event on, before anyone else can have seen one.
+            before=lambda run: self.runtime.hub.watch(peer, run.id),
+        )
+
+    async def _refuse(self, command: StartRun, peer: Peer, refused: StartRefused) -> None:  # noqa: ASYNC910  ditto
+        """A client that comes back to its run by starting it again is told so, and hears it all the same."""
+        peer.reply(refused)
+        if refused.run_id is not None:
+            await self._hear(refused.run_id, command, peer)
+
+    async def _start_again(self, command: StartRun, peer: Peer, known: Pending) -> None:  # noqa: ASYNC910  ditto
+        """The same start once more: its first event again, or the same refusal."""
+        if isinstance(known.reply, StartRefused):
+            await self._refuse(command, peer, attrs.evolve(known.reply, reply_to=command.id))
+        elif known.reply is not None or known.run_id is None:
+            known.ask(peer.reply, id=command.id)  # the id was used for another command; it is answered as that was
+        elif known.asker is peer:
+            # It hears the run already. If the first event is not durable yet, it is still to come.
+            page = await self.runtime.journal.load(known.run_id, 0, 1)
+            for event in page.events:
+                peer.tell(event)
+        else:
+            known.asker = peer
+            await self._hear(known.run_id, command, peer)
+
+    async def _hear(self, run_id: str, command: StartRun, peer: Peer) -> None:
+        subscribe = Subscribe(id=command.id, workflow_id=command.workflow_id, run_id=run_id, after_seq=0)
+        await self.runtime.hub.subscribe(peer, subscribe, run_id=run_id, quiet=True)
+
+
+def _needs_start(peer: Peer) -> bool:
+    """The flat dialect's origin knows no start kind: its graphs begin where nothing leads in."""
+    return peer.dialect.name != "flat"
