@@ -152,7 +152,8 @@ class HttpPeer:
         raise HttpError(408, "request_timeout", f"no complete request head within {self._settings.head_timeout:g} s")
 
     async def _read_head(self) -> Request | None:
-        while True:
+        await trio.lowlevel.checkpoint()
+        while True:  # noqa: ASYNC913  more bytes are awaited, or it ends
             match self._next_event():
                 case h11.Request() as head:
                     if len(self._received) - len(self._h11.trailing_data[0]) > HEAD_BYTES:
@@ -160,7 +161,6 @@ class HttpPeer:
                     self._method = head.method.decode()
                     return _request(head)
                 case h11.ConnectionClosed():
-                    await trio.lowlevel.checkpoint()
                     return None
                 case _:
                     await self._receive()
@@ -180,7 +180,7 @@ class HttpPeer:
             raise HttpError(413, "too_large", f"a body is {limit} bytes at most")
         body = bytearray()
         await trio.lowlevel.checkpoint()
-        while True:
+        while True:  # noqa: ASYNC913  more bytes are awaited, or it ends
             match self._next_event():
                 case h11.Data(data=data):
                     body += data

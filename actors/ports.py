@@ -70,7 +70,7 @@ async def open_listeners(settings: Settings) -> Listeners:
     except BaseException:
         Listeners(sockets, addresses).close()
         raise
-    return Listeners(sockets, addresses)
+    return Listeners(sockets, addresses)  # noqa: ASYNC910  there is a port, and a name to resolve
 
 
 async def accept(listening: socket.socket) -> socket.socket:

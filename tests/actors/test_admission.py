@@ -134,8 +134,9 @@ def test_a_refusal_never_shows_the_token():
     request = Request(method="GET", host="localhost", path="/", query={"token": "tried"}, headers={})
     with pytest.raises(HttpError) as caught:
         Admission(Settings(token="s3cret")).check(request, local="127.0.0.1")
-    assert b"s3cret" not in caught.value.response().body
-    assert b"tried" not in caught.value.response().body
+    said = str(caught.value.response().body)
+    assert "s3cret" not in said
+    assert "tried" not in said
     assert "s3cret" not in repr(Admission(Settings(token="s3cret")))
 
 

@@ -216,6 +216,7 @@ async def test_a_peer_that_takes_nothing_is_left(autojump_clock):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(theirs.send_all, head("GET / HTTP/1.1", "Host: h"))
             request = await peer.read_request()
+        assert request is not None
         await peer.read_body(request)
         began = trio.current_time()
         with pytest.raises(trio.BrokenResourceError):

@@ -1,0 +1,104 @@
+"""HTTP calls about runs: start, list, look, steer. The same as the commands, bodies in snake spelling."""
+
+from typing import Final
+
+import trio
+
+from actors.call import MAX_PAGE, SNAKE, Call, bad_field, payload
+from actors.errors import UnknownRun
+from actors.http import HttpError, Response
+from actors.sessions import run_id_of
+from protocol.dialects.text import dumps
+from protocol.messages import Control, ControlReply, Event, RunList, StartRun
+from protocol.states import RunStatus
+
+__all__ = ["control", "events", "runs", "snapshot", "start"]
+
+NO_SESSION: Final = ""
+"""Request ids of HTTP are of no session: the same id is the same start, whoever posts it."""
+
+PAGE_ROWS: Final = 50
+"""Of a list, when no limit was said."""
+
+
+async def start(call: Call) -> Response:
+    """Start a run; 201 with its first event, once that is durable."""
+    body = call.json()
+    command = SNAKE.parse({"type": "workflow.start", "workflow_id": body.get("workflow_id"), "payload": body})
+    assert isinstance(command, StartRun)  # noqa: S101  that is what this type is
+    run_id = run_id_of(NO_SESSION, command.request_id) if command.request_id is not None else None
+    if run_id is not None and call.runtime.find(command.workflow_id, run_id) is not None:
+        return await _started(call, run_id, status=200)
+    run = await call.runtime.start(command.graph, workflow_id=command.workflow_id, config=command.config, run_id=run_id)
+    return await _started(call, run.id, status=201)
+
+
+async def _started(call: Call, run_id: str, *, status: int) -> Response:
+    page = await call.runtime.journal.load(run_id, 0, 1)
+    body = {"run_id": run_id, **(payload(page.events[0]) if page.events else {})}
+    headers = {"Location": f"/api/runs/{run_id}"}
+    return Response(status=status, body=dumps(body), content_type="application/json", headers=headers)
+
+
+async def runs(call: Call) -> Response:
+    """Runs, newest first."""
+    query = call.request.query
+    status = query.get("status") or None
+    if status is not None and status not in set(RunStatus):
+        bad_field("status", f"must be one of {', '.join(RunStatus)}")
+    page = await call.runtime.list_runs(
+        status=status,
+        workflow_id=query.get("workflow_id") or None,
+        limit=call.number("limit", PAGE_ROWS, most=MAX_PAGE),
+        cursor=query.get("cursor") or None,
+    )
+    listed = payload(RunList(runs=tuple(page.runs), next_cursor=page.next_cursor))
+    body = {"runs": listed["runs"], "next_cursor": page.next_cursor}
+    return Response(body=dumps(body), content_type="application/json")
+
+
+async def snapshot(call: Call) -> Response:
+    """The state of a run."""
+    found = await call.runtime.snapshot(call.params["run_id"])
+    return Response(body=dumps(payload(found)), content_type="application/json")
+
+
+async def events(call: Call) -> Response:
+    """A run's events after a seq, as they are on the wire."""
+    after = call.number("after", 0)
+    page = await call.runtime.journal.load(
+        call.params["run_id"], after, max(1, call.number("limit", MAX_PAGE, most=MAX_PAGE))
+    )
+    body = b'{"events":[%b],"last_seq":%d,"closed":%b}' % (
+        b",".join(map(_encode, page.events)),
+        page.last_seq,
+        dumps(page.closed),
+    )
+    return Response(body=body, content_type="application/json")
+
+
+def _encode(event: Event) -> bytes:
+    return SNAKE.encode(event)
+
+
+async def control(call: Call) -> Response:
+    """Pause, resume or stop; the reply says what was found and what comes, the events say when it is so."""
+    action = call.params["action"]
+    run_id = call.params["run_id"]
+    command = SNAKE.parse({"type": f"workflow.{action}", "payload": {**call.json(), "run_id": run_id}})
+    assert isinstance(command, Control)  # noqa: S101  that is what this type is
+    answered = trio.Event()
+    replies: list[ControlReply] = []
+
+    def answer(reply: ControlReply) -> None:
+        replies.append(reply)
+        answered.set()
+
+    if call.runtime.find("", run_id) is None:
+        raise UnknownRun(f"run {run_id!r} is not known here")
+    call.runtime.control(command, answer)
+    await answered.wait()
+    reply = replies[0]
+    if reply.code == "busy":
+        raise HttpError(503, "busy", reply.error or "busy", headers={"Retry-After": "1"})
+    return Response(status=200 if reply.ok else 409, body=dumps(payload(reply)), content_type="application/json")

@@ -1,0 +1,103 @@
+"""HTTP calls about the server: its page, its health, who is connected, what it can run and say, its metrics."""
+
+import base64
+import hashlib
+import re
+import time
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import attrs
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from actors.call import Call
+from actors.http import Response
+from actors.metrics import ServerCollector
+from protocol.dialects.text import dumps
+from protocol.frames import text_frame
+from protocol.schema import schema
+
+__all__ = ["broadcast", "connections", "health", "kinds", "messages", "metrics", "page", "upgrade_needed"]
+
+PAGE_POLICY: Final = "default-src 'none'; style-src '{style}'; script-src '{script}'; connect-src 'self'; \
+base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""The page runs what is in it and nothing else, and speaks to nobody but us."""
+
+
+def page(call: Call) -> Response:
+    """The console for a browser, else who we are."""
+    if "text/html" not in call.request.headers.get("accept", ""):
+        return Response.json({"message": "callboard", "version": call.runtime.version})
+    html, policy = _console()
+    headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Vary": "Accept"}
+    return Response(body=html, content_type="text/html; charset=utf-8", headers=headers)
+
+
+@cache
+def _console() -> tuple[bytes, str]:
+    html = resources.files("actors").joinpath("console/index.html").read_bytes()
+    hashes = {}
+    for tag in ("style", "script"):
+        found = re.search(rb"<%b>(.*?)</%b>" % (tag.encode(), tag.encode()), html, re.DOTALL)
+        inside = found.group(1) if found else b""
+        hashes[tag] = "sha256-" + base64.b64encode(hashlib.sha256(inside).digest()).decode()
+    return html, PAGE_POLICY.format(**hashes)
+
+
+def health(call: Call) -> Response:
+    """Whether runs may be started here."""
+    if call.runtime.closing:
+        return Response.json({"status": "shutting down", "timestamp": time.time()}, status=503)
+    return Response.json({"status": "healthy", "timestamp": time.time()})
+
+
+def connections(call: Call) -> Response:
+    """Who is connected, and how they do."""
+    rows = []
+    for member in call.commands.sessions:
+        heard = call.runtime.hub.heard_by(member)
+        rows.append(
+            {
+                **attrs.asdict(member.statistics()),
+                "subscriptions": heard.subscriptions,
+                "conflated": heard.conflated,
+            }
+        )
+    body = {
+        "total_connections": len(rows),
+        "active_workflows": len(call.runtime.unfinished()),
+        "connections": rows,
+    }
+    return Response(body=dumps(body), content_type="application/json")
+
+
+def broadcast(call: Call) -> Response:
+    """Say something to every connection, verbatim. A peer that has no room for it is not counted."""
+    frame = text_frame(dumps(call.json()))
+    recipients = sum(member.push(frame) for member in call.commands.sessions)
+    return Response.json({"status": "broadcasted", "recipients": recipients})
+
+
+def kinds(call: Call) -> Response:
+    """The registered node kinds."""
+    return Response(body=dumps({"kinds": call.runtime.registry.describe()}), content_type="application/json")
+
+
+def messages(call: Call) -> Response:
+    """JSON Schema of every message."""
+    return Response(body=dumps(schema()), content_type="application/schema+json")
+
+
+def metrics(call: Call) -> Response:
+    """Prometheus."""
+    registry = CollectorRegistry()
+    registry.register(ServerCollector(call.runtime, call.commands.sessions))
+    return Response(body=generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+
+
+def upgrade_needed(call: Call) -> Response:
+    """A WebSocket is here, and no page."""
+    error = {"error": {"code": "upgrade_required", "message": "this is a WebSocket"}}
+    return Response.json(error, status=426, headers={"Upgrade": "websocket", "Connection": "Upgrade"})

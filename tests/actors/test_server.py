@@ -1,0 +1,364 @@
+"""The server: every HTTP row, who may connect, and its end."""
+
+import orjson
+import pytest
+import trio
+import trio.testing
+from jsonschema import Draft202012Validator
+
+from actors.ports import Listeners
+from actors.routes import ROUTES
+from actors.server import Server
+
+GRAPH = {
+    "nodes": [
+        {"id": "s", "type": "start", "data": {"config": {"waitTime": 0}}},
+        {"id": "x", "type": "set", "data": {"label": "Set x", "config": {"a": 1, "waitTime": 0}}},
+        {"id": "w", "type": "wait", "data": {"config": {"duration": 2000}}},
+    ],
+    "edges": [{"source": "s", "target": "x"}, {"source": "x", "target": "w"}],
+}
+
+
+def body(**fields) -> bytes:
+    """A JSON body."""
+    return orjson.dumps(fields)
+
+
+async def ended(house, run_id: str) -> None:
+    """Wait for the ending of a run."""
+    run = house.runtime.run(run_id)
+    if run is not None:
+        await run.wait()
+        await house.runtime.journal.load(run_id)
+
+
+# Rows
+
+
+async def test_the_root_is_a_page_for_a_browser_and_json_for_a_program(house, autojump_clock):
+    """The page runs nothing but what is in it, and asks nobody but us."""
+    status, headers, page = await house.call("GET /", Accept="text/html,*/*")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert b"<script>" in page
+    assert b"http://" not in page
+    assert b"https://" not in page
+    assert "script-src 'sha256-" in headers["content-security-policy"]
+    status, _, said = await house.call("GET /")
+    assert (status, said) == (200, {"message": "callboard", "version": house.runtime.version})
+
+
+async def test_health(house, autojump_clock):
+    """Healthy, with the time."""
+    status, _, said = await house.call("GET /health")
+    assert (status, said["status"], type(said["timestamp"])) == (200, "healthy", float)
+
+
+async def test_connections_are_listed_with_how_they_do(house, autojump_clock):
+    """Who they are, since when, and what went through."""
+    path = "/ws/me?dialect=snake&client=%7B%22app%22%3A%22editor%22%7D"
+    async with house.client(path) as client, house.client("/ws/other", User_Agent="probe/1") as other:
+        await client.ask(type="heartbeat", id="1", workflow_id="")
+        await other.hear()
+        _, _, said = await house.call("GET /api/connections")
+    assert (said["total_connections"], said["active_workflows"]) == (2, 0)
+    rows = {row["session_id"]: row for row in said["connections"]}
+    assert rows["me"]["client_info"] == {"app": "editor"}
+    assert rows["other"]["client_info"] == {"user_agent": "probe/1"}
+    assert (rows["me"]["dialect"], rows["other"]["dialect"]) == ("snake", None)
+    assert rows["me"]["last_heartbeat"] >= rows["me"]["connected_at"]
+    assert rows["me"]["sent"] > 0
+    assert set(rows["me"]) == {
+        "session_id", "connected_at", "last_heartbeat", "subscriptions", "client_info", "dialect", "rtt", "sent",
+        "received", "queued", "conflated",
+    }  # fmt: skip
+
+
+async def test_a_broadcast_reaches_everyone_verbatim(house, autojump_clock):
+    """Undecided peers too."""
+    async with house.client("/ws/a?dialect=snake") as snake, house.client("/ws/b") as undecided:
+        await undecided.hear()
+        status, _, said = await house.call("POST /api/broadcast", b'{"type":"news","n":[1,null]}')
+        assert (status, said) == (200, {"status": "broadcasted", "recipients": 2})
+        for client in (snake, undecided):
+            assert await client.hear() == {"type": "news", "n": [1, None]}
+    for wrong in (b"[]", b"{", b"1"):
+        assert (await house.call("POST /api/broadcast", wrong))[0] == 400
+
+
+async def test_a_run_is_started_listed_looked_at_and_followed(house, autojump_clock):
+    """The same as the commands, bodies in snake spelling."""
+    status, headers, said = await house.call("POST /api/runs", body(workflow_id="w", **GRAPH))
+    assert (status, said["workflow_id"], said["total_nodes"], said["status"]) == (201, "w", 3, "running")
+    run_id = said["run_id"]
+    assert headers["location"] == f"/api/runs/{run_id}"
+    status, _, conflict = await house.call("POST /api/runs", body(workflow_id="w", **GRAPH))
+    assert (status, conflict["error"]["code"], conflict["error"]["run_id"]) == (409, "already_running", run_id)
+    await ended(house, run_id)
+    _, _, listed = await house.call("GET /api/runs?status=completed&workflow_id=w&limit=10")
+    assert [row["run_id"] for row in listed["runs"]] == [run_id]
+    _, _, shot = await house.call(f"GET /api/runs/{run_id}")
+    assert (shot["status"], shot["workflow_id"], shot["nodes"]["x"]["result"]) == ("completed", "w", {"a": 1})
+    _, _, page = await house.call(f"GET /api/runs/{run_id}/events?after=1&limit=2")
+    assert [event["seq"] for event in page["events"]] == [2, 3]
+    assert page["closed"] == "completed"
+    _, _, rest = await house.call(f"GET /api/runs/{run_id}/events?after=3")
+    assert [event["seq"] for event in rest["events"]] == list(range(4, page["last_seq"] + 1))
+
+
+async def test_a_start_with_a_request_id_is_done_once(house, autojump_clock):
+    """A webhook may be delivered twice."""
+    answers = [await house.call("POST /api/runs", body(workflow_id="w", request_id="r", **GRAPH)) for _ in range(2)]
+    assert [status for status, _, _ in answers] == [201, 200]
+    assert answers[0][2] == answers[1][2]
+
+
+async def test_what_cannot_be_started_says_why(house, autojump_clock):
+    """All problems of an invalid graph; a body that is none; fields of the wrong type."""
+    status, _, said = await house.call("POST /api/runs", body(nodes=[{"id": "a", "type": "nope"}]))
+    assert status == 422
+    assert {problem["code"] for problem in said["error"]["errors"]} == {"no_start", "unknown_kind"}
+    assert (await house.call("POST /api/runs", b"{"))[0] == 400
+    status, _, said = await house.call("POST /api/runs", body(nodes=1))
+    assert (status, said["error"]["code"], said["error"]["paths"]) == (422, "bad_field", ["nodes"])
+
+
+async def test_a_run_is_paused_resumed_and_stopped(house, autojump_clock):
+    """A control that is not possible is 409 and says what was found."""
+    _, _, started = await house.call("POST /api/runs", body(workflow_id="w", **GRAPH))
+    path = f"/api/runs/{started['run_id']}"
+    for action, was in (("pause", "running"), ("stop", "paus")):
+        status, _, said = await house.call(f"POST {path}/{action}")
+        assert (status, said["ok"], said["was"][:4]) == (200, True, was[:4])
+        await trio.sleep(0.1)
+    await ended(house, started["run_id"])
+    status, _, said = await house.call(f"POST {path}/resume")
+    assert (status, said["ok"], said["was"]) == (409, False, "stopped")
+    assert (await house.call("POST /api/runs/nobody/stop"))[0] == 404
+    assert (await house.call(f"POST {path}/explode"))[0] == 404
+
+
+async def test_a_node_is_shown_with_what_went_in_and_out(house, autojump_clock):
+    """Config, inputs, result, attempts and times; the result by itself, too."""
+    _, _, started = await house.call("POST /api/runs", body(**GRAPH))
+    path = f"/api/runs/{started['run_id']}"
+    await ended(house, started["run_id"])
+    _, _, node = await house.call(f"GET {path}/nodes/w")
+    assert (node["kind"], node["config"]["duration"], node["status"], node["attempts"]) == ("wait", 2000, "success", 1)
+    assert node["inputs"] == {"in": {"a": 1}}
+    assert node["ended_at"] >= node["started_at"]
+    assert (await house.call(f"GET {path}/nodes/x"))[2]["label"] == "Set x"
+    assert (await house.call(f"GET {path}/nodes/x/result"))[2] == {"a": 1}
+    assert (await house.call(f"GET {path}/nodes/nope"))[0] == 404
+    assert (await house.call(f"GET {path}/nodes/x/result?iteration=0"))[0] == 404
+    assert (await house.call(f"GET {path}/nodes/x/result?iteration=a"))[0] == 400
+    _, _, profile = await house.call(f"GET {path}/profile")
+    assert profile["nodes"]["w"]["attempts"] == 1
+
+
+async def test_an_artifact_is_served_as_what_it_is_and_nothing_else_is(house, autojump_clock):
+    """A picture is shown, a page is saved, a path leads nowhere."""
+    graph = {
+        "nodes": [
+            {"id": "s", "type": "start", "data": {"config": {"waitTime": 0}}},
+            {"id": "p", "type": "screenshot", "data": {"config": {"filename": "a b.png", "waitTime": 0}}},
+        ],
+        "edges": [{"source": "s", "target": "p"}],
+    }
+    _, _, started = await house.call("POST /api/runs", body(**graph))
+    run_id = started["run_id"]
+    await ended(house, run_id)
+    await house.runtime.artifacts.of(run_id).save("page.html", b"<script>alert(1)</script>")
+    path = f"/api/runs/{run_id}/artifacts"
+    status, headers, png = await house.call(f"GET {path}/a%20b.png")
+    assert (status, headers["content-type"], png[:4]) == (200, "image/png", b"\x89PNG")
+    assert headers["content-disposition"] == "inline; filename*=UTF-8''a%20b.png"
+    _, headers, _ = await house.call(f"GET {path}/page.html")
+    assert headers["content-disposition"].startswith("attachment;")
+    assert "sandbox" in headers["content-security-policy"]
+    for name in ("nope.png", "..%2f..%2fetc%2fpasswd", "%2e%2e", ".hidden", "a%00b", "%ff"):
+        assert (await house.call(f"GET {path}/{name}"))[0] == 404
+
+
+async def test_kinds_schema_and_metrics(house, autojump_clock):
+    """What can be run, what can be said, how it does."""
+    _, _, kinds = await house.call("GET /api/kinds")
+    assert {"start", "wait", "condition", "loop"} <= set(kinds["kinds"])
+    for kind in kinds["kinds"].values():
+        Draft202012Validator.check_schema(kind["config"])
+    _, _, schema = await house.call("GET /api/schema")
+    Draft202012Validator.check_schema(schema)
+    await house.call("POST /api/runs", body(**GRAPH))
+    _, headers, metrics = await house.call("GET /metrics")
+    assert headers["content-type"].startswith("text/plain")
+    assert b'callboard_runs{status="running"} 1.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("/api/runs/nobody", "unknown_workflow"),
+        ("/api/runs/nobody/events", "unknown_workflow"),
+        ("/api/runs/nobody/nodes/a", "unknown_workflow"),
+        ("/api/runs/nobody/nodes/a/result", "unknown_workflow"),
+        ("/api/runs/nobody/profile", "unknown_workflow"),
+        ("/api/runs/nobody/artifacts/a.png", "not_found"),
+        ("/api/runs/", "not_found"),
+        ("/api", "not_found"),
+        ("//evil.example/", "not_found"),
+    ],
+)
+async def test_what_is_not_there_is_404(house, autojump_clock, path, code):
+    """With a code."""
+    status, _, said = await house.call(f"GET {path}")
+    assert (status, said["error"]["code"]) == (404, code)
+
+
+@pytest.mark.parametrize("query", ["status=odd", "limit=x", "limit=-1", "limit=9999999999999999999999"])
+async def test_a_bad_query_is_400(house, autojump_clock, query):
+    """Its field is named."""
+    status, _, said = await house.call(f"GET /api/runs?{query}")
+    assert (status, said["error"]["code"], said["error"]["path"]) == (400, "bad_field", query.partition("=")[0])
+
+
+async def test_another_method_is_405_and_says_which(house, autojump_clock):
+    """HEAD comes with GET, OPTIONS with everything."""
+    for path, allowed in (("/api/runs", "GET, HEAD, OPTIONS, POST"), ("/api/broadcast", "OPTIONS, POST")):
+        status, headers, _ = await house.call(f"DELETE {path}")
+        assert (status, headers["allow"]) == (405, allowed)
+        status, headers, _ = await house.call(f"OPTIONS {path}")
+        assert (status, headers["allow"]) == (204, allowed)
+    status, headers, content = await house.call("HEAD /health")
+    assert (status, int(headers["content-length"]) > 0, content) == (200, True, b"")
+
+
+# Who may connect
+
+
+@pytest.mark.parametrize("row", ROUTES, ids=lambda row: f"{row[0]} {row[1]}")
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "OPTIONS"])
+async def test_every_row_and_method_is_closed_to_foreigners(open_house, autojump_clock, row, method):
+    """Host, then origin, then token, before anything else looks at the request."""
+    path = row[1].replace("{action:pause,resume,stop}", "stop")
+    async with open_house(token="s3cret") as house:
+        assert (await house.call(f"{method} {path}", Host="evil.example"))[0] == 421
+        status, headers, _ = await house.call(f"{method} {path}", Origin="http://evil.example")
+        assert status == 403
+        assert "access-control-allow-origin" not in headers
+        status, headers, _ = await house.call(f"{method} {path}", Origin="http://localhost:1")
+        assert (status, headers["access-control-allow-origin"]) == (401, "http://localhost:1")
+        assert (await house.call(f"{method} {path}?token=s3cret"))[0] not in {401, 403, 421}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/ws/me", {"Origin": "http://evil.example"}, 403),
+        ("/", {"Origin": "null"}, 403),
+        ("/elsewhere", {}, 404),
+        ("/ws/a/b", {}, 404),
+        ("/ws/" + "x" * 201, {}, 400),
+        ("/ws/%0a", {}, 400),
+    ],
+)
+async def test_a_foreign_or_odd_upgrade_is_refused_before_it(house, autojump_clock, path, headers, status):
+    """Not one frame is spoken."""
+    lines = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec_WebSocket_Version": "13",
+        "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        **headers,
+    }
+    assert (await house.call(f"GET {path}", **lines))[0] == status
+    assert not house.server.sessions
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"Sec_WebSocket_Version": "8"}, 426),
+        ({"Sec_WebSocket_Version": ""}, 426),
+        ({"Sec_WebSocket_Key": "short"}, 400),
+        ({"Sec_WebSocket_Key": "!!!!"}, 400),
+        ({"Content_Length": "0"}, 400),
+    ],
+)
+async def test_a_handshake_that_is_none_is_answered(house, autojump_clock, changed, status):
+    """With JSON, and at once; nobody hangs."""
+    lines = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec_WebSocket_Version": "13",
+        "Sec_WebSocket_Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        **changed,
+    }
+    seen, _, said = await house.call("GET /ws/me", **lines)
+    assert seen == status
+    assert "error" in said
+    await house.quiet()
+
+
+async def test_a_websocket_without_an_upgrade_is_426(house, autojump_clock):
+    """It is no page."""
+    assert (await house.call("GET /ws/me"))[0] == 426
+
+
+async def test_a_page_of_an_allowed_origin_may_ask_and_read(house, autojump_clock):
+    """Preflight and answer carry the origin."""
+    status, headers, _ = await house.call(
+        "OPTIONS /api/runs", Origin="http://localhost:5173", Access_Control_Request_Method="POST"
+    )
+    assert (status, headers["access-control-allow-origin"]) == (204, "http://localhost:5173")
+    assert "Authorization" in headers["access-control-allow-headers"]
+
+
+async def test_above_the_limit_a_peer_is_told_503(open_house, autojump_clock):
+    """The others do not notice; when one goes there is room again."""
+    async with open_house(max_connections=1) as house:
+        async with house.client("/ws/me?dialect=snake") as client:
+            status, headers, said = await house.call("GET /health")
+            assert (status, said["error"]["code"], headers["retry-after"]) == (503, "too_many_connections", "5")
+            assert (await client.ask(type="heartbeat", id="1", workflow_id=""))["type"] == "heartbeat"
+        await house.quiet()
+        assert (await house.call("GET /health"))[0] == 200
+
+
+# Its end
+
+
+async def test_the_end_cuts_idle_connections_and_refuses_new_ones(house, autojump_clock):
+    """Who waits for nothing holds nobody up."""
+    idle = house.connect()
+    await idle.send_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert (await idle.receive_some()).startswith(b"HTTP/1.1 200 ")
+    began = trio.current_time()
+    await house.server.aclose()
+    assert trio.current_time() - began < 0.1
+    assert await idle.receive_some() == b""
+    await house.server.aclose()
+
+
+async def test_a_cancel_of_its_nursery_is_the_same_graceful_end(open_house, autojump_clock):
+    """Whoever embeds it just leaves."""
+    async with open_house() as house:
+        async with trio.open_nursery() as nursery:
+            server = Server(house.runtime, house.runtime.settings)
+            await nursery.start(server.run, Listeners((), ()))
+            house.server, mine = server, house.server
+            async with house.client("/ws/me?dialect=snake") as client:
+                nursery.cancel_scope.cancel()
+                assert (await client.hear())["type"] == "system.status"
+                assert await client.close_code() == 1001
+        house.server = mine
+
+
+async def test_the_runtime_ends_it_first(open_house, autojump_clock):
+    """Whatever nursery it is in: clients are told before the runs go."""
+    async with trio.open_nursery() as outside:
+        async with open_house() as house:
+            stream = house.connect()
+            await stream.send_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+            second = Server(house.runtime, house.runtime.settings)
+            await outside.start(second.run, Listeners((), ()))
