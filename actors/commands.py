@@ -193,7 +193,8 @@ class Commands:
             )
         if command.request_id is not None:
             pending = self.sessions.remember(peer.session_id, command.request_id)
-            pending.asker, pending.reply, pending.run_id = peer, refused, None if refused else run_id
+            pending.asked_by(peer)
+            pending.reply, pending.run_id = refused, None if refused else run_id
         if refused is not None:
             await self._refuse(command, peer, refused)
 
@@ -220,13 +221,12 @@ class Commands:
             await self._refuse(command, peer, attrs.evolve(known.reply, reply_to=command.id))
         elif known.reply is not None or known.run_id is None:
             known.ask(peer.reply, id=command.id)  # the id was used for another command; it is answered as that was
-        elif known.asker is peer:
+        elif known.asked_by(peer):
             # It hears the run already. If the first event is not durable yet, it is still to come.
             page = await self.runtime.journal.load(known.run_id, 0, 1)
             for event in page.events:
                 peer.tell(event)
         else:
-            known.asker = peer
             await self._hear(known.run_id, command, peer)
 
     async def _hear(self, run_id: str, command: StartRun, peer: Peer) -> None:

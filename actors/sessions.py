@@ -13,6 +13,7 @@ request, so the journal knows it).
 
 import hashlib
 import secrets
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
@@ -79,10 +80,15 @@ class Pending:
     at: float
     run_id: str | None = None
     """Of a start that was accepted: its first event is the answer."""
-    asker: object = None
-    """Which connection a start was answered to."""
+    _asker: "weakref.ref[object] | None" = None
     reply: Reply | None = None
     _waiting: list[tuple[Callable[[Reply], None], str]] = attrs.field(factory=list)
+
+    def asked_by(self, asker: object) -> bool:
+        """Whether a start was answered to this connection last; from now on it is."""
+        before = self._asker() if self._asker is not None else None
+        self._asker = weakref.ref(asker)
+        return before is asker
 
     def settle(self, reply: Reply) -> None:
         """The answer is there: everyone who waits gets it, each in answer to its own command."""

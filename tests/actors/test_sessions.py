@@ -1,5 +1,8 @@
 """The session table: takeovers, sharing, and request ids that are answered once."""
 
+import gc
+import weakref
+
 import attrs
 import pytest
 import trio
@@ -137,6 +140,17 @@ async def test_requests_are_forgotten_after_ten_minutes(autojump_clock):
     assert table.request("s", "r") is pending
     await trio.sleep(2)
     assert table.request("s", "r") is None
+
+
+async def test_a_remembered_start_does_not_keep_its_connection():
+    """It is known whether the same connection asks again, and nothing of one that is gone is held."""
+    pending = Sessions().remember("s", "r")
+    first, second = Window("s"), Window("s")
+    assert [pending.asked_by(window) for window in (first, first, second, first)] == [False, True, False, False]
+    gone = weakref.ref(first)
+    del first
+    gc.collect()
+    assert gone() is None
 
 
 async def test_requests_are_bounded(monkeypatch):
