@@ -73,6 +73,8 @@ class Admission:
         """Whether pages of an origin may talk to us, who were asked for as `host`."""
         if origin in self.settings.origin:
             return True
+        if not origin.isascii():
+            return False  # RFC 6454, 6.2: a browser spells such a host in punycode
         try:
             parts = urlsplit(origin)
             asked = urlsplit(f"{parts.scheme}://{host.strip()}")

@@ -66,6 +66,7 @@ def test_a_foreign_host_is_421(host, status):
         ("", 403),
         ("http://localhost:x", 403),
         ("http://localhost, http://evil.example", 403),
+        ("http://\xe9.localhost", 403),
     ],
 )
 def test_a_foreign_origin_is_403(origin, status):
