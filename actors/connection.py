@@ -28,7 +28,6 @@ import time
 from typing import Final
 
 import attrs
-import orjson
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 from wsproto.utilities import LocalProtocolError
@@ -42,7 +41,8 @@ from actors.settings import Settings
 from actors.stream import OwnedStream
 from actors.wire import Wire
 from protocol.dialects import Dialect
-from protocol.errors import ProtocolError
+from protocol.dialects.text import MAX_DEPTH, deeper_than, loads
+from protocol.errors import BadJson, ProtocolError
 from protocol.frames import text_frame
 from protocol.messages import ErrorReply, Event, HeartbeatReply, Json, Reply, ServerMessage
 from protocol.session import Session
@@ -361,11 +361,13 @@ def _refusal(code: str, message: str) -> ProtocolError:
 
 
 def _client_info(request: Request) -> Json:
-    """What the client says of itself: `?client=` as JSON, else its user agent."""
+    """What the client says of itself: `?client=` as a JSON object, else its user agent."""
     told = request.query.get("client", "")
     if told and len(told) <= CLIENT_INFO_BYTES:
         try:
-            return orjson.loads(told)
-        except orjson.JSONDecodeError:
-            pass
+            info = loads(told)
+        except BadJson:
+            info = None
+        if isinstance(info, dict) and not deeper_than(info, MAX_DEPTH):
+            return info
     return {"user_agent": request.headers.get("user-agent", "")}
