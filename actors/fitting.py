@@ -186,7 +186,7 @@ def _result(run_id: str, node_id: str, iteration: Iteration, value: Json, limit:
     if len(dumps(value)) <= limit:
         return value
     where = f"/api/runs/{quote(run_id, safe='')}/nodes/{quote(node_id, safe='')}/result"
-    return {"$ref": f"{where}?iteration={'.'.join(map(str, iteration))}" if iteration else where}
+    return {"$ref": f"{where}?iteration={','.join(map(str, iteration))}" if iteration else where}
 
 
 def _results(run_id: str, results: Mapping[str, Json] | None, limit: int) -> Mapping[str, Json] | None:

@@ -91,7 +91,7 @@ def test_a_large_result_says_where_it_is():
     """The reference is the path that HTTP serves, ids quoted, the turn of a loop named."""
     snake = DIALECTS["snake"]
     message = json.loads(fitted(snake, changed(result="x" * RESULT_BYTES, iteration=(3, 0))))
-    assert message["payload"]["result"] == {"$ref": "/api/runs/r%201/nodes/a%2Fb/result?iteration=3.0"}
+    assert message["payload"]["result"] == {"$ref": "/api/runs/r%201/nodes/a%2Fb/result?iteration=3,0"}
     message = json.loads(fitted(snake, ended({"a": 1, "b": "x" * RESULT_BYTES})))
     assert message["payload"]["results"] == {"a": 1, "b": {"$ref": "/api/runs/r%201/nodes/b/result"}}
 
