@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from actors.call import Call
-from actors.http import Response
+from actors.fitting import PAYLOAD_BYTES
+from actors.http import HttpError, Response
 from actors.metrics import ServerCollector
 from protocol.dialects.text import dumps
 from protocol.frames import text_frame
@@ -75,7 +76,12 @@ def connections(call: Call) -> Response:
 
 def broadcast(call: Call) -> Response:
     """Say something to every connection, verbatim. A peer that has no room for it is not counted."""
-    frame = text_frame(dumps(call.json()))
+    if not call.body:
+        raise HttpError(400, "bad_message", "the body must be a JSON object")
+    text = dumps(call.json())
+    if len(text) > PAYLOAD_BYTES:
+        raise HttpError(413, "too_large", f"many clients take no more: a broadcast is {PAYLOAD_BYTES} bytes at most")
+    frame = text_frame(text)
     recipients = sum(member.push(frame) for member in call.commands.sessions)
     return Response.json({"status": "broadcasted", "recipients": recipients})
 

@@ -1,5 +1,7 @@
 """The server: every HTTP row, who may connect, and its end."""
 
+from urllib.parse import quote
+
 import orjson
 import pytest
 import trio
@@ -74,6 +76,14 @@ async def test_connections_are_listed_with_how_they_do(house, autojump_clock):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("told", ["[" * 900 + "]" * 900, '{"a":' * 500 + "1" + "}" * 500, "1", "null", "{", "[1]"])
+async def test_a_client_that_says_odd_things_of_itself_is_listed_by_its_user_agent(house, autojump_clock, told):
+    """One hostile client must not take the list from everybody else."""
+    async with house.client(f"/ws/odd?client={quote(told)}", User_Agent="probe/1"):
+        status, _, said = await house.call("GET /api/connections")
+    assert (status, said["connections"][0]["client_info"]) == (200, {"user_agent": "probe/1"})
+
+
 async def test_a_broadcast_reaches_everyone_verbatim(house, autojump_clock):
     """Undecided peers too."""
     async with house.client("/ws/a?dialect=snake") as snake, house.client("/ws/b") as undecided:
@@ -82,8 +92,17 @@ async def test_a_broadcast_reaches_everyone_verbatim(house, autojump_clock):
         assert (status, said) == (200, {"status": "broadcasted", "recipients": 2})
         for client in (snake, undecided):
             assert await client.hear() == {"type": "news", "n": [1, None]}
-    for wrong in (b"[]", b"{", b"1"):
+    for wrong in (b"[]", b"{", b"1", b""):
         assert (await house.call("POST /api/broadcast", wrong))[0] == 400
+
+
+async def test_a_broadcast_is_no_larger_than_a_frame_that_clients_take(house, autojump_clock):
+    """It is refused whole: to cut what somebody else says would not be verbatim."""
+    async with house.client("/ws/a?dialect=snake") as client:
+        assert (await house.call("POST /api/broadcast", body(x="y" * 2**20)))[0] == 413
+        status, _, said = await house.call("POST /api/broadcast", body(x="y" * (2**20 - 8192)))
+        assert (status, said["recipients"]) == (200, 1)
+        assert len((await client.hear())["x"]) == 2**20 - 8192
 
 
 async def test_a_run_is_started_listed_looked_at_and_followed(house, autojump_clock):
@@ -154,6 +173,26 @@ async def test_a_node_is_shown_with_what_went_in_and_out(house, autojump_clock):
     assert (await house.call(f"GET {path}/nodes/x/result?iteration=a"))[0] == 400
     _, _, profile = await house.call(f"GET {path}/profile")
     assert profile["nodes"]["w"]["attempts"] == 1
+
+
+async def test_the_reference_to_a_large_result_of_a_loop_is_an_address_here(house, autojump_clock):
+    """What an event says instead of a result leads to the result of just that turn."""
+    nodes = [
+        {"id": "s", "type": "start", "data": {"config": {"waitTime": 0}}},
+        {"id": "outer", "type": "loop", "data": {"config": {"count": 2, "waitTime": 0}}},
+        {"id": "inner", "type": "loop", "data": {"config": {"count": 2, "waitTime": 0}}},
+        {"id": "big", "type": "set", "data": {"config": {"waitTime": 0, "x": "y" * 300_000}}},
+    ]
+    edges = [
+        {"source": "s", "target": "outer"},
+        {"source": "outer", "target": "inner", "sourceHandle": "body"},
+        {"source": "inner", "target": "big", "sourceHandle": "body"},
+    ]
+    async with house.client("/ws/a?dialect=snake") as client:
+        await client.send(type="workflow.start", workflow_id="w", payload={"nodes": nodes, "edges": edges})
+        event = await client.hear("node.success", node_id="big", iteration=[1, 0])
+    status, _, result = await house.call(f"GET {event['payload']['result']['$ref']}")
+    assert (status, len(result["x"])) == (200, 300_000)
 
 
 async def test_an_artifact_is_served_as_what_it_is_and_nothing_else_is(house, autojump_clock):
