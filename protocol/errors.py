@@ -5,7 +5,7 @@ it, so a code is never renamed. Its text is for a person: what happened, where, 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
     from protocol.graph import Problem
@@ -19,6 +19,12 @@ __all__ = [
     "ProtocolError",
     "UnknownType",
 ]
+
+MAX_TYPE_CHARS: Final = 200
+"""Of a type that is not known, said back."""
+
+MAX_FAULTS: Final = 50
+"""Told in one text."""
 
 
 class ProtocolError(Exception):
@@ -45,7 +51,7 @@ class UnknownType(ProtocolError):
     code = "unknown_type"
 
     def __init__(self, type_: str) -> None:
-        super().__init__(f"Unknown message type: {type_}")
+        super().__init__(f"Unknown message type: {type_[:MAX_TYPE_CHARS]}")
         self.type = type_
 
 
@@ -59,7 +65,9 @@ class BadField(ProtocolError):
     code = "bad_field"
 
     def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
-        super().__init__("; ".join(f"{path}: {text}" for path, text in faults))
+        told = "; ".join(f"{path}: {text}" for path, text in faults[:MAX_FAULTS])
+        more = f" (and {len(faults) - MAX_FAULTS} more)" if len(faults) > MAX_FAULTS else ""
+        super().__init__(told + more)
         self.faults = tuple(faults)
 
     @property

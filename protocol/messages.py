@@ -150,7 +150,7 @@ class Unsubscribe(Command):
 class ListRuns(Command):
     """List runs, newest first."""
 
-    status: str | None = None
+    status: RunStatus | None = None
     limit: int | None = None
     cursor: str | None = None
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from protocol.dialects import DIALECTS, Dialect
 from protocol.dialects.text import dumps, loads
+from protocol.dialects.values import MAX_ID_CHARS
 from protocol.errors import BadField, BadJson, BadMessage, ProtocolError
 from protocol.messages import Broadcast, Command, ErrorReply, Hello, Json, Reply, ServerMessage
 
@@ -103,7 +104,7 @@ class Session:
             message=str(error),
             path=next(iter(error.paths), None) if isinstance(error, BadField) else None,
             answers=answers,
-            action=action if answers == "control" and isinstance(action, str) else None,
+            action=_text(action) if answers == "control" and isinstance(action, str) else None,
         )
 
     def encode(self, message: ServerMessage, *, at: float) -> bytes:
@@ -143,4 +144,7 @@ def _object(text: str) -> Mapping[str, Json]:
 
 def _text(value: Json) -> str | None:
     """An id as far as it can be said back."""
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) and value != "" else None
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        return None
+    text = str(value)
+    return text if 0 < len(text) <= MAX_ID_CHARS else None

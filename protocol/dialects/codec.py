@@ -17,7 +17,7 @@ from protocol.dialects import strict
 from protocol.dialects.rows import Row, command_rows, key_of, message_rows, part_rows
 from protocol.dialects.shapes import CommandShape, Shape, Spelling
 from protocol.dialects.units import Unit
-from protocol.dialects.values import GraphFaults
+from protocol.dialects.values import PartFaults
 from protocol.messages import Json, NodeChanged
 from protocol.states import NodeStatus, RunStatus
 
@@ -96,9 +96,9 @@ class Codec:
             case cattrs.IterableValidationError():
                 for inner, item in error.group_exceptions()[0]:
                     yield from self.faults(inner, f"{path}[{item.index}]", {})
-            case GraphFaults():
-                for key, text in error.args[0]:
-                    yield f"{path}.{key}", text
+            case PartFaults():
+                for part, text in error.args[0]:
+                    yield f"{path}{part}", text
             case KeyError():
                 yield path, "is required"
             case _:

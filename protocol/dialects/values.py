@@ -12,28 +12,68 @@ from protocol.dialects.text import MAX_DEPTH, deeper_than
 from protocol.dialects.units import Unit
 from protocol.messages import Json
 
-__all__ = ["COMMAND_UNITS", "GRAPH", "GraphFaults"]
+__all__ = ["COMMAND_UNITS", "GRAPH", "MAX_ID_CHARS", "PartFaults"]
 
 GRAPH: Final = ("nodes", "edges", "connections")
 """The keys of a graph."""
 
+MAX_ID_CHARS: Final = 1_000
+"""Of an id: it is said back, and to everybody who hears the run, many times."""
 
-class GraphFaults(Exception):
-    """What is wrong with the parts of a graph: pairs of (key, text)."""
+MAX_REQUEST_ID_CHARS: Final = 200
+"""It is kept, for minutes, with its answer."""
+
+MAX_TYPES: Final = 1_000
+"""Of one subscription."""
+
+
+class PartFaults(Exception):
+    """What is wrong with the parts of a value: pairs of (path from the value on, text)."""
+
+
+def _at_most(text: str, chars: int) -> str:
+    if len(text) > chars:
+        raise ValueError(f"must not be longer than {chars} characters")
+    return text
 
 
 def _id(value: Json) -> str:
     # Some clients count their messages.
     if isinstance(value, str | int) and not isinstance(value, bool):
-        return str(value)
+        return _at_most(str(value), MAX_ID_CHARS)
     raise TypeError("must be a string")
+
+
+def _name(value: Json) -> str:
+    if isinstance(value, str):
+        return _at_most(value, MAX_ID_CHARS)
+    raise TypeError("must be a string")
+
+
+def _request_id(value: Json) -> str | None:
+    if isinstance(value, str):
+        # An empty one is none: else all who have nothing to say here would be answered as the first of them.
+        return _at_most(value, MAX_REQUEST_ID_CHARS) or None
+    raise TypeError("must be a string")
+
+
+def _types(value: Json) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError("must be a list")
+    # Looked at before its members: to tell a million faults would take as many exceptions.
+    if len(value) > MAX_TYPES:
+        raise ValueError(f"must not have more than {MAX_TYPES} members")
+    faults = [(f"[{index}]", "must be a string") for index, type_ in enumerate(value) if not isinstance(type_, str)]
+    if faults:
+        raise PartFaults(faults)
+    return tuple(value)
 
 
 def _graph(value: Json) -> Mapping[str, Json]:
     graph = strict.json_object(value)
-    faults = [(key, "must be a list") for key in GRAPH if not isinstance(graph.get(key, []), list)]
+    faults = [(f".{key}", "must be a list") for key in GRAPH if not isinstance(graph.get(key, []), list)]
     if faults:
-        raise GraphFaults(faults)
+        raise PartFaults(faults)
     missing: dict[str, Json] = {"nodes": []} if "connections" in graph else {"nodes": [], "edges": []}
     return {**missing, **graph}
 
@@ -48,8 +88,19 @@ def _shallow_object(value: Json) -> Mapping[str, Json]:
     return strict.json_object(_shallow(value))
 
 
+_NAME: Final = Unit(spell=None, read=_name, schema={"type": "string", "maxLength": MAX_ID_CHARS})
+
 COMMAND_UNITS: Final[Mapping[str, Unit]] = {
     "id": Unit(spell=None, read=_id, schema={"type": ["string", "integer"]}),
+    "workflow_id": _NAME,
+    "run_id": _NAME,
+    "node_id": _NAME,
+    "after": _NAME,
+    "cursor": _NAME,
+    "request_id": Unit(spell=None, read=_request_id, schema={"type": "string", "maxLength": MAX_REQUEST_ID_CHARS}),
+    "types": Unit(
+        spell=None, read=_types, schema={"type": "array", "items": {"type": "string"}, "maxItems": MAX_TYPES}
+    ),
     "graph": Unit(spell=None, read=_graph, schema={"type": "object"}),
     "config": Unit(spell=None, read=_shallow_object, schema={"type": "object"}),
     "value": Unit(spell=None, read=_shallow, schema={}),

@@ -300,7 +300,7 @@ asked = st.one_of(
         lossless=st.booleans(),
     ),
     st.builds(Unsubscribe, **ids, types=maybe(many)),
-    st.builds(ListRuns, **ids, status=maybe(texts), limit=maybe(counts), cursor=maybe(texts)),
+    st.builds(ListRuns, **ids, status=maybe(st.sampled_from(RunStatus)), limit=maybe(counts), cursor=maybe(texts)),
     st.builds(GetSnapshot, **ids),
     st.builds(Validate, **ids, graph=graphs),
     st.builds(Heartbeat, **ids),
@@ -496,6 +496,31 @@ def test_a_clients_timestamp_may_be_odd(dialect, timestamp):
 def test_a_client_may_count_its_messages():
     """A number is an id as well; it is said back as text."""
     assert SNAKE.parse({"type": "heartbeat", "id": 7}) == Heartbeat(id="7")
+
+
+def test_an_empty_request_id_is_none():
+    """Else all who have nothing to say there would be answered as the first of them."""
+    assert SNAKE.parse({"type": "workflow.stop", "payload": {"request_id": ""}}) == Control(action="stop")
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_a_type_that_is_no_text_is_named_by_its_place(dialect):
+    """Each of them."""
+    types = ["node_status", 1, "log", None]
+    flat = dialect == "flat"
+    message = {"type": "subscribe", "event_types": types} if flat else {"type": "workflow.subscribe"}
+    with pytest.raises(BadField) as caught:
+        DIALECTS[dialect].parse({**message, "payload": {"types": types}})
+    key = "event_types" if flat else "payload.types"
+    assert caught.value.paths == (f"{key}[1]", f"{key}[3]")
+
+
+@pytest.mark.parametrize("dialect", ALL)
+def test_a_status_that_no_run_has_is_a_bad_field(dialect):
+    """An empty list would look like an answer."""
+    message = {"type": "list_workflows", "status": "zz"} if dialect == "flat" else {"type": "workflow.list"}
+    with pytest.raises(BadField, match="must be one of pending, running"):
+        DIALECTS[dialect].parse({**message, "payload": {"status": "zz"}})
 
 
 def test_a_value_nested_too_deep_is_a_bad_field():

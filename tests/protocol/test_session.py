@@ -246,6 +246,30 @@ def test_flat_answers_an_unknown_type_with_its_words():
     )
 
 
+@pytest.mark.parametrize("options", [{"dialect": "snake"}, {"dialect": "camel"}, {"dialect": "flat"}, {}])
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "x" * 2_000_000},
+        {"type": "x", "id": "x" * 2_000_000, "workflow_id": "x" * 2_000_000},
+        {"type": "control_workflow", "workflow_id": "w", "action": "x" * 2_000_000},
+        {"type": "workflow.subscribe", "payload": {"types": [1] * 2_000_000}},
+        {"type": "subscribe", "event_types": [1] * 1_000},
+        {"type": "workflow.snapshot", "workflow_id": "x" * 2_000_000},
+        {"type": "get_workflow", "run_id": "x" * 2_000_000},
+        {"type": "workflow.pause", "workflow_id": "w", "payload": {"request_id": "x" * 201, "requestId": "x" * 201}},
+    ],
+    ids=lambda message: message["type"][:20],
+)
+def test_a_bad_message_of_any_size_gets_a_short_answer(options, message):
+    """Nothing long is said back, and a million faults are not told one by one."""
+    peer = session(**options)
+    text = orjson.dumps(message).decode()
+    with pytest.raises(ProtocolError) as caught:
+        peer.receive(text)
+    assert len(peer.encode(peer.refuse(caught.value, text), at=0.0)) < 10_000
+
+
 def test_a_nested_start_is_not_answered_in_the_flat_form():
     """An undecided peer that speaks snake gets a plain error."""
     reply = answer(session(), '{"type":"workflow.start","payload":{"nodes":3}}')
