@@ -21,7 +21,7 @@ from typing import Any, Final
 import attrs
 
 from protocol.node_settings import NodeSettings, read_settings
-from protocol.workflow import ERROR, IN, OUT, Edge, Kind, Limits, Node, Problem, Severity
+from protocol.workflow import ERROR, IN, MAX_ID_CHARS, OUT, Edge, Kind, Limits, Node, Problem, Severity
 
 __all__ = ["ANNOTATIONS", "LOOP", "START", "Draft", "quote"]
 
@@ -169,7 +169,7 @@ class Draft:
             self._annotations.add(id_ or "")
             return
         if id_ is None:
-            self.report("bad_field", f"{where}.id", "must be a string that is not empty")
+            self.report("bad_field", f"{where}.id", f"must be a string of 1 to {MAX_ID_CHARS} characters")
         if kind not in self.kinds:
             self._report_kind(where, said, id_)
         path, config = self._config_of(where, entry, data, id_)
@@ -311,7 +311,7 @@ class Draft:
         given = entry.get("id")
         said = _name(given)
         if said is None and given is not None and given != "":
-            self.report("bad_field", f"{where}.id", "must be a string")
+            self.report("bad_field", f"{where}.id", f"must be a string of at most {MAX_ID_CHARS} characters")
         id_ = f"e{index}" if said is None else said
         if id_ in self._edge_ids or (said is None and id_ in self._said_edge_ids):
             while id_ in self._edge_ids or id_ in self._said_edge_ids:
@@ -328,7 +328,8 @@ class Draft:
             return None
         handle = _name(given)
         if handle is None and given != "":
-            self.report("bad_field", f"{where}.{key}", "must be a string", edge=edge)
+            message = f"must be a string of at most {MAX_ID_CHARS} characters"
+            self.report("bad_field", f"{where}.{key}", message, edge=edge)
         return handle
 
     def _port_of(self, node: Node, handle: str | None, where: str, key: str, edge: str) -> str | None:
@@ -374,7 +375,7 @@ def quote(name: str) -> str:
 def _name(value: Any) -> str | None:
     """An id or a handle, or None if there is none, or it is none."""
     if isinstance(value, str):
-        return value or None
+        return value if 0 < len(value) <= MAX_ID_CHARS else None
     if type(value) is int and _MIN_INT <= value < _MAX_INT:
         return str(value)
     return None

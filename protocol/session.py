@@ -13,9 +13,9 @@ from typing import Final
 
 from protocol.dialects import DIALECTS, Dialect
 from protocol.dialects.text import dumps, loads
-from protocol.dialects.values import MAX_ID_CHARS
 from protocol.errors import BadField, BadJson, BadMessage, ProtocolError
 from protocol.messages import Broadcast, Command, ErrorReply, Hello, Json, Reply, ServerMessage
+from protocol.workflow import MAX_ID_CHARS
 
 __all__ = ["Session"]
 

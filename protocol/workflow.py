@@ -10,7 +10,20 @@ import attrs
 
 from protocol.node_settings import NodeSettings
 
-__all__ = ["ERROR", "IN", "OUT", "Edge", "Kind", "Limits", "Node", "Problem", "Severity", "Validation", "Workflow"]
+__all__ = [
+    "ERROR",
+    "IN",
+    "MAX_ID_CHARS",
+    "OUT",
+    "Edge",
+    "Kind",
+    "Limits",
+    "Node",
+    "Problem",
+    "Severity",
+    "Validation",
+    "Workflow",
+]
 
 OUT: Final = "out"
 """The port of an edge without a handle."""
@@ -18,6 +31,9 @@ IN: Final = "in"
 """The port of an edge that names no input."""
 ERROR: Final = "error"
 """The port that every kind has: a failed node fires it."""
+
+MAX_ID_CHARS: Final = 1_000
+"""Of an id or a handle: it is said back, and to everybody who hears the run, many times."""
 
 Severity: TypeAlias = Literal["error", "warning"]
 

@@ -11,14 +11,12 @@ from protocol.dialects import strict
 from protocol.dialects.text import MAX_DEPTH, deeper_than
 from protocol.dialects.units import Unit
 from protocol.messages import Json
+from protocol.workflow import MAX_ID_CHARS
 
-__all__ = ["COMMAND_UNITS", "GRAPH", "MAX_ID_CHARS", "PartFaults"]
+__all__ = ["COMMAND_UNITS", "GRAPH", "PartFaults"]
 
 GRAPH: Final = ("nodes", "edges", "connections")
 """The keys of a graph."""
-
-MAX_ID_CHARS: Final = 1_000
-"""Of an id: it is said back, and to everybody who hears the run, many times."""
 
 MAX_REQUEST_ID_CHARS: Final = 200
 """It is kept, for minutes, with its answer."""

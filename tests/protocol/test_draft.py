@@ -125,7 +125,9 @@ def test_integer_is_as_good_as_its_digits(read: Read) -> None:
     assert (edge.id, edge.source, edge.target, edge.source_port) == ("7", "1", "2", "0")
 
 
-@pytest.mark.parametrize("id_", [None, "", True, 1.5, [], {}, pytest.param(10**5000, id="huge")])
+@pytest.mark.parametrize(
+    "id_", [None, "", True, 1.5, [], {}, pytest.param(10**5000, id="huge"), pytest.param("x" * 1001, id="long")]
+)
 def test_id_that_is_none(read: Read, id_: Any) -> None:
     """A node that nothing could lead to is a mistake."""
     assert told(read({"nodes": [{"id": id_, "type": "set"}]})) == [("bad_field", "nodes[0].id")]
@@ -139,10 +141,11 @@ def test_handle_that_is_none(read: Read, handle: Any) -> None:
     assert (found.source_port, found.target_port) == ("out", "in")
 
 
+@pytest.mark.parametrize("value", [[1], pytest.param("x" * 1001, id="long")])
 @pytest.mark.parametrize("key", ["id", "source", "target", "sourceHandle", "targetHandle"])
-def test_field_of_an_edge_that_is_no_string(read: Read, key: str) -> None:
-    """A wrong field is told where it is."""
-    edge = {"id": "x", "source": "a", "target": "a", key: [1]}
+def test_field_of_an_edge_that_is_no_name(read: Read, key: str, value: Any) -> None:
+    """A wrong field is told where it is; what is on the wire again and again has its bound."""
+    edge = {"id": "x", "source": "a", "target": "a", key: value}
     assert told(read({"nodes": [{"id": "a", "type": "set"}], "edges": [edge]})) == [("bad_field", f"edges[0].{key}")]
 
 
