@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import attrs
 
 from actors.errors import RunActive, UnknownRun
-from actors.fitting import parts
+from actors.fitting import PAYLOAD_BYTES, fit, parts
 from actors.runtime import Runtime
 from actors.sessions import Member, Pending, Sessions, run_id_of
 from protocol.errors import InvalidWorkflow
@@ -82,7 +82,7 @@ class Commands:
             case Unsubscribe():
                 self.runtime.hub.unsubscribe(peer, command, run_id=self._find(command))
             case ListRuns():
-                peer.reply(await self._list(command))
+                peer.reply(await self._list(command, peer))
             case GetSnapshot():
                 run_id = self._find(command)
                 if run_id is None:
@@ -119,19 +119,22 @@ class Commands:
             return None
         return self.runtime.find(command.workflow_id, command.run_id)
 
-    async def _list(self, command: ListRuns) -> RunList:
-        page = await self.runtime.list_runs(
-            status=command.status,
-            workflow_id=command.workflow_id or None,
-            limit=LIST_ROWS if command.limit is None else command.limit,
-            cursor=command.cursor,
-        )
-        return RunList(
-            workflow_id=command.workflow_id,
-            reply_to=command.id,
-            runs=tuple(page.runs),
-            next_cursor=page.next_cursor,
-        )
+    async def _list(self, command: ListRuns, peer: Peer) -> RunList:
+        """As many rows as were asked for, unless only fewer fit into a frame."""
+        rows = LIST_ROWS if command.limit is None else command.limit
+        while True:
+            page = await self.runtime.list_runs(
+                status=command.status, workflow_id=command.workflow_id or None, limit=rows, cursor=command.cursor
+            )
+            listed = RunList(
+                workflow_id=command.workflow_id,
+                reply_to=command.id,
+                runs=tuple(page.runs),
+                next_cursor=page.next_cursor,
+            )
+            if len(page.runs) <= 1 or len(fit(listed, peer.dialect.encode)) <= PAYLOAD_BYTES:
+                return listed
+            rows = len(page.runs) // 2
 
     def _validate(self, command: Validate, peer: Peer) -> Validated:
         found = self.runtime.validate(command.graph, needs_start=_needs_start(peer))

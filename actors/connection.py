@@ -25,6 +25,7 @@ answer. A peer that was too slow gets the close frame instead of what still wait
 import logging
 import math
 import time
+from functools import partial
 from typing import Final
 
 import attrs
@@ -34,6 +35,7 @@ from wsproto.utilities import LocalProtocolError
 
 from actors.commands import Commands
 from actors.errors import ActorsError
+from actors.fitting import fit
 from actors.http import Request
 from actors.rate import Bucket, Taken
 from actors.sessions import ConnectionStatistics
@@ -152,7 +154,7 @@ class Connection:
 
     def _post(self, message: ServerMessage) -> None:
         if self._closing is None:
-            self._stream.post(text_frame(self._session.encode(message, at=time.time())))
+            self._stream.post(text_frame(fit(message, partial(self._session.encode, at=time.time()))))
 
     def beat(self) -> None:
         """It answered our heartbeat."""

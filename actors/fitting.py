@@ -11,7 +11,8 @@ A snapshot can not be cut without lying, so it is split: each of its parts fits,
 The functions here are pure and keep nothing. The journal holds everything in full; only the wire is spared.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -21,21 +22,29 @@ from protocol.dialects import Dialect
 from protocol.dialects.text import dumps
 from protocol.graph import Problem
 from protocol.messages import (
+    ControlReply,
+    ErrorReply,
     Event,
+    InputReply,
     Iteration,
     Json,
     Logged,
     NodeChanged,
     NodeProgress,
     Progress,
+    Reply,
     RunChanged,
     RunEnded,
+    RunList,
     RunStarted,
+    ServerMessage,
     Snapshot,
+    StartRefused,
     Summary,
+    Validated,
 )
 
-__all__ = ["PAYLOAD_BYTES", "RESULT_BYTES", "fitted", "parts"]
+__all__ = ["PAYLOAD_BYTES", "RESULT_BYTES", "fit", "fitted", "parts"]
 
 PAYLOAD_BYTES: Final = 2**20 - 4096
 """A message's text at most: 1 MiB, less the head of a frame and what a batch puts around it."""
@@ -54,18 +63,29 @@ ENTRY_BYTES: Final = 64
 
 
 def fitted(dialect: Dialect, message: Event | Progress | NodeProgress, *, conflated: int = 0) -> bytes:
-    """A message as text that fits into a frame of 1 MiB.
+    """A message of a run as text that fits into a frame of 1 MiB.
 
     Args:
         dialect: how to spell it.
         message: as it happened.
         conflated: how many seqs were left out before it.
     """
-    text = dialect.encode(message, conflated=conflated)
-    if len(text) <= RESULT_BYTES:
+    return fit(message, partial(dialect.encode, conflated=conflated))
+
+
+def fit(message: ServerMessage, encode: Callable[[ServerMessage], bytes]) -> bytes:
+    """A message as text that fits into a frame of 1 MiB.
+
+    Args:
+        message: in full.
+        encode: called once more for each limit that has to be tried.
+    """
+    text = encode(message)
+    # A reply has no results to refer to.
+    if len(text) <= (PAYLOAD_BYTES if isinstance(message, Reply) else RESULT_BYTES):
         return text
     for limit in LIMITS_BYTES:
-        text = dialect.encode(_shortened(message, limit), conflated=conflated)
+        text = encode(_shortened(message, limit))
         if len(text) <= PAYLOAD_BYTES:
             break
     return text
@@ -116,21 +136,48 @@ def _entries(
 ) -> Iterator[tuple[Literal["node", "edge", "variable"], str, Json, int]]:
     """What a snapshot holds: (which, key, value, at most so many bytes in a part)."""
     for node_id, event in snapshot.nodes.items():
-        short = _shortened(event, RESULT_BYTES)
+        short = _shortened_event(event, RESULT_BYTES)
         size = len(dialect.encode(short))
         if size > RESULT_BYTES:
-            short = _shortened(event, LIMITS_BYTES[1])
+            short = _shortened_event(event, LIMITS_BYTES[1])
             size = len(dialect.encode(short))
         yield "node", node_id, short, size + len(dumps(node_id))
     for edge_id, state in snapshot.edges.items():
         yield "edge", edge_id, state, len(dumps(edge_id)) + ENTRY_BYTES
     for name, value in snapshot.variables.items():
         short = _value(value, RESULT_BYTES)
+        name = _text(name, RESULT_BYTES)  # noqa: PLW2901  the only name that has no bound where it is made
         yield "variable", name, short, len(dumps(short)) + len(dumps(name)) + ENTRY_BYTES
 
 
-def _shortened(message: Event | Progress | NodeProgress, limit: int) -> Event | Progress | NodeProgress:
+def _shortened(message: ServerMessage, limit: int) -> ServerMessage:
     """The same message with no value beyond `limit` bytes."""
+    return _shortened_reply(message, limit) if isinstance(message, Reply) else _shortened_event(message, limit)
+
+
+def _shortened_reply(message: Reply, limit: int) -> Reply:
+    match message:
+        case StartRefused():
+            problems = _problems(message.problems, limit)
+            return attrs.evolve(message, error=_text(message.error, limit), problems=problems)
+        case Validated():
+            errors, warnings = _problems(message.errors, limit), _problems(message.warnings, limit)
+            return attrs.evolve(message, errors=errors, warnings=warnings)
+        case ControlReply():
+            summary = None if message.summary is None else _summary(message.summary, limit)
+            return attrs.evolve(message, error=_maybe_text(message.error, limit), summary=summary)
+        case InputReply():
+            return attrs.evolve(message, error=_maybe_text(message.error, limit))
+        case RunList():
+            runs = [attrs.evolve(run, error=_maybe_text(run.error, limit // 256)) for run in message.runs]
+            return attrs.evolve(message, runs=tuple(runs))
+        case ErrorReply():
+            return attrs.evolve(message, message=_text(message.message, limit))
+        case _:
+            return message
+
+
+def _shortened_event(message: ServerMessage, limit: int) -> ServerMessage:
     match message:
         case NodeChanged():
             waiting = message.waiting
@@ -150,7 +197,7 @@ def _shortened(message: Event | Progress | NodeProgress, limit: int) -> Event | 
         case Logged():
             return attrs.evolve(message, message=_text(message.message, limit), context=_value(message.context, limit))
         case RunStarted():
-            return attrs.evolve(message, warnings=_warnings(message.warnings, limit))
+            return attrs.evolve(message, warnings=_problems(message.warnings, limit))
         case RunChanged():
             flying = message.in_flight
             return attrs.evolve(
@@ -218,10 +265,17 @@ def _some(ids: tuple[str, ...], limit: int) -> tuple[str, ...]:
     return ids if len(ids) <= keep else (*ids[:keep], f"… (cut: {len(ids) - keep} more)")
 
 
-def _warnings(warnings: tuple[Problem, ...], limit: int) -> tuple[Problem, ...]:
-    # A problem is a few lines of text where an id is a word.
-    keep = limit // (ENTRY_BYTES * 16)
-    if len(warnings) <= keep:
-        return warnings
-    more = Problem(code="cut", message=f"and {len(warnings) - keep} more", path="", severity="warning")
-    return (*warnings[:keep], more)
+def _problems(problems: tuple[Problem, ...], limit: int) -> tuple[Problem, ...]:
+    """As many as fit, the first first."""
+    kept: list[Problem] = []
+    room = limit
+    for problem in problems:
+        short = attrs.evolve(
+            problem, message=_text(problem.message, limit // 16), path=_text(problem.path, limit // 16)
+        )
+        room -= len(dumps(attrs.astuple(short))) + ENTRY_BYTES
+        if room < 0:
+            more = f"and {len(problems) - len(kept)} more"
+            return (*kept, Problem(code="cut", message=more, path="", severity=problem.severity))
+        kept.append(short)
+    return tuple(kept)

@@ -107,6 +107,41 @@ async def test_the_round_trip_of_a_ping_is_measured(house, autojump_clock):
         assert member.statistics().last_heartbeat is not None
 
 
+# Bounds of what is said
+
+
+@pytest.mark.parametrize("command", ["workflow.start", "workflow.validate"])
+async def test_however_wrong_a_graph_is_the_answer_fits_into_a_frame(house, autojump_clock, command):
+    """Many clients close when a message is larger than 1 MiB."""
+    graph = {"nodes": [{"id": f"n{n}", "type": "nonsense"} for n in range(10_000)], "edges": []}
+    async with house.client("/ws/me?dialect=snake") as client:
+        await client.send(type=command, id="1", workflow_id="w", payload=graph)
+        text = await client.socket.get_message()
+    assert len(text.encode()) <= 2**20
+    errors = orjson.loads(text)["payload"]["errors"]
+    assert (errors[0]["path"], errors[-1]["code"]) == ("nodes[0].type", "cut")
+
+
+async def test_a_list_has_only_as_many_rows_as_fit_into_a_frame(house, autojump_clock):
+    """Those after them come with the cursor; none is left out."""
+    for n in range(250):
+        run = await house.runtime.start(
+            {"nodes": [{"id": "s", "type": "start", "data": {"config": {"waitTime": 0}}}]},
+            workflow_id=f"{n:03}" + "\x01" * 997,
+        )
+        await run.wait()
+    seen, payload = [], {"limit": 1000}
+    async with house.client("/ws/me?dialect=snake") as client:
+        while payload["limit"]:
+            await client.send(type="workflow.list", id="1", payload=payload)
+            text = await client.socket.get_message()
+            assert len(text.encode()) <= 2**20
+            said = orjson.loads(text)["payload"]
+            seen += [int(run["workflow_id"][:3]) for run in said["runs"]]
+            payload = {"limit": 1000 if said["next_cursor"] else 0, "cursor": said["next_cursor"]}
+    assert seen == list(range(249, -1, -1))
+
+
 # Bad input
 
 

@@ -5,10 +5,28 @@ from typing import Any
 
 import pytest
 
-from actors.fitting import PAYLOAD_BYTES, RESULT_BYTES, fitted, parts
+from actors.fitting import PAYLOAD_BYTES, RESULT_BYTES, fit, fitted, parts
 from protocol.dialects import DIALECTS, Dialect
 from protocol.graph import Problem
-from protocol.messages import Event, Logged, NodeChanged, RunChanged, RunEnded, RunStarted, Snapshot, Summary, Waiting
+from protocol.messages import (
+    ControlReply,
+    ErrorReply,
+    Event,
+    InputReply,
+    Logged,
+    NodeChanged,
+    Reply,
+    RunChanged,
+    RunEnded,
+    RunList,
+    RunStarted,
+    RunSummary,
+    Snapshot,
+    StartRefused,
+    Summary,
+    Validated,
+    Waiting,
+)
 from protocol.states import NodeStatus, RunStatus
 
 HEAD: dict[str, Any] = {"run_id": "r 1", "workflow_id": "w", "seq": 3, "at": 1.0}
@@ -79,6 +97,62 @@ def test_every_event_fits_into_a_frame(event: Event, dialect: Dialect):
     assert message.keys() == whole.keys()
     for key in ("id", "type", "seq", "conflated", "timestamp"):
         assert message[key] == json.loads(json.dumps(whole[key]))
+
+
+PROBLEMS = tuple(
+    Problem(
+        code="bad_config",
+        message="it " * 50,
+        path=f"nodes[{n}].data.config.x",
+        node_id=f"n{n}",
+        severity="warning" if n % 2 else "error",
+    )
+    for n in range(20_000)
+)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        StartRefused(code="invalid_workflow", error="x" * 2 * MIB, problems=PROBLEMS),
+        Validated(ok=False, errors=PROBLEMS, warnings=PROBLEMS),
+        Validated(ok=False, errors=(Problem(code="cycle", message="a" * 2 * MIB, path="x" * 2 * MIB),)),
+        ControlReply(action="stop", ok=False, error="x" * 2 * MIB, summary=ended({}, error="x" * 2 * MIB).summary),
+        InputReply(ok=False, node_id="a", error="x" * 2 * MIB),
+        ErrorReply(code="unknown_workflow", message="\x00" * 2 * MIB),
+        RunList(
+            runs=tuple(
+                RunSummary(
+                    run_id=f"r{n}",
+                    workflow_id="w",
+                    status=RunStatus.FAILED,
+                    created_at=0.0,
+                    total_nodes=1,
+                    last_seq=9,
+                    error="x" * 2**16,
+                )
+                for n in range(1_000)
+            )
+        ),
+    ],
+    ids=lambda reply: type(reply).__name__,
+)
+def test_every_reply_fits_into_a_frame(reply: Reply, dialect: Dialect):
+    """However wrong a graph is, and whatever a node says when it fails."""
+    text = fit(reply, dialect.encode)
+    assert len(text) <= PAYLOAD_BYTES
+    assert json.loads(text).keys() == dialect.body(reply).keys()
+
+
+def test_the_problems_that_fit_are_told_and_the_others_counted():
+    """The first ones first; no other reply is looked at, as long as it fits."""
+    errors = json.loads(fit(Validated(ok=False, errors=PROBLEMS), DIALECTS["snake"].encode))["payload"]["errors"]
+    assert [error["path"] for error in errors[:2]] == ["nodes[0].data.config.x", "nodes[1].data.config.x"]
+    assert errors[-1]["code"] == "cut"
+    assert errors[-1]["message"] == f"and {20_000 - len(errors) + 1} more"
+    assert len(errors) > 500
+    whole = Validated(ok=False, errors=PROBLEMS[:2_000])
+    assert fit(whole, DIALECTS["snake"].encode) == DIALECTS["snake"].encode(whole)
 
 
 @pytest.mark.parametrize("event", [changed(result="x" * (RESULT_BYTES - 2)), ended({"a": "x" * (RESULT_BYTES - 2)})])
