@@ -529,6 +529,10 @@ class _Following:
         return self
 
     async def __anext__(self) -> Event:
+        # A page is handed out without giving way: one event a pass of the loop would be left behind by any wide run.
+        if self._page:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            return self._page.popleft()  # noqa: ASYNC910  see above
         await trio.lowlevel.checkpoint()
         while not self._page:
             page = self._run.events[self._after : self._after + FOLLOW_PAGE_EVENTS]

@@ -57,6 +57,8 @@ from protocol.view import VAR, Due, View
 
 __all__ = ["Plan", "RunActor"]
 
+TICK: Final = 1e-6
+"""Seconds by which a timer may be early: the sum of two floats can fall short of what was waited for."""
 NAG_SECONDS: Final = 5.0
 """Between two warnings about a node that does not end."""
 
@@ -264,7 +266,7 @@ class RunActor:
             self._recorder.log("info", f"random seed {plan.seed}; give it as config.seed to have the same run again")
         for name, value in plan.config.variables.items():
             self._recorder.note(f"{VAR}{name}", value)
-        for node_id in workflow.unreachable:
+        for node_id in (name for name in workflow.nodes if name in workflow.unreachable):
             self._recorder.node(node_id, (), NodeStatus.SKIPPED, reason="unreachable")
         if plan.config.timeout is not None:
             limit = plan.config.timeout
@@ -304,7 +306,7 @@ class RunActor:
             count += 1
             if count % 16 == 0 and trio.current_time() > until:
                 break
-        self._timers.run_due(self._clock.now())
+        self._timers.run_due(self._clock.now() + TICK)
         self._nags.run_due(trio.current_time())
 
     def _advance(self) -> bool:
@@ -347,7 +349,8 @@ class RunActor:
             case Left():
                 self._left(message.generation)
             case Asked():
-                if (message.task.node_id, message.task.iteration) in self._schedule.in_flight:
+                # One that was told to leave asks nobody any more.
+                if message.task.cause is None:
                     self._questions.ask(message)
             case Unasked():
                 self._questions.withdraw(message.task)
