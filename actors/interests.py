@@ -25,8 +25,12 @@ SEQ_MAX_DIGITS: Final = 15
 MAX_ASKED: Final = 10_000
 """Workflows, and types of each of them, that one outlet may ask for in all."""
 
+MAX_TYPES: Final = 1_000
+MAX_TYPE_CHARS: Final = 100
+"""Different types that one outlet may ask for: each confirmation lists all of them, in one frame."""
+
 MAX_NAME_CHARS: Final = 1_000
-"""Of a workflow id or a type."""
+"""Of a workflow id."""
 
 
 @attrs.frozen
@@ -104,8 +108,12 @@ class Interests:
         """
         names = () if types is None else tuple(dict.fromkeys(types))
         where = "types" if names else "workflow_id"
-        if any(len(name) > MAX_NAME_CHARS for name in (scope, *names)):
-            raise BadField([(where, f"longer than {MAX_NAME_CHARS} characters")])
+        if len(scope) > MAX_NAME_CHARS:
+            raise BadField([("workflow_id", f"longer than {MAX_NAME_CHARS} characters")])
+        if any(len(name) > MAX_TYPE_CHARS for name in names):
+            raise BadField([("types", f"one is longer than {MAX_TYPE_CHARS} characters")])
+        if len(self._asked) + sum(name not in self._asked for name in names) > MAX_TYPES:
+            raise BadField([("types", f"more than {MAX_TYPES} different ones")])
         pairs = sum(scope not in self._asked.get(name, ()) for name in names)
         more = pairs + (scope not in self._workflows)
         if more and len(self._workflows) + self._pairs + more > MAX_ASKED:

@@ -2,9 +2,21 @@
 
 import pytest
 
-from actors.interests import EVERYWHERE, MAX_ASKED, Interest, Interests, Position, position_of, scope_of
+from actors.fitting import PAYLOAD_BYTES
+from actors.interests import (
+    EVERYWHERE,
+    MAX_ASKED,
+    MAX_TYPE_CHARS,
+    MAX_TYPES,
+    Interest,
+    Interests,
+    Position,
+    position_of,
+    scope_of,
+)
+from protocol.dialects import DIALECTS
 from protocol.errors import BadField
-from protocol.messages import Subscribe, Unsubscribe
+from protocol.messages import Subscribe, Subscribed, Unsubscribe
 
 RUN = {"run_id": "r1", "workflow_id": "w1"}
 
@@ -84,14 +96,26 @@ def test_there_is_an_end_to_what_one_may_ask():
     for n in range(MAX_ASKED):
         interests.remove(f"w{n}", None)
     for n in range(MAX_ASKED // 100):
-        interests.add(EVERYWHERE, [f"type {m}" for m in range(100 * n, 100 * n + 99)], lossless=False)
+        interests.add(f"w{n}", [f"type {m}" for m in range(99)], lossless=False)
     with pytest.raises(BadField):
-        interests.add("w1", [f"type {m}" for m in range(MAX_ASKED)], lossless=False)
-    interests.remove(EVERYWHERE, None)
-    interests.add("w1", [f"type {m}" for m in range(MAX_ASKED - 1)], lossless=False)
+        interests.add("one more", ["log"], lossless=False)
+    interests.remove("w1", None)
+    interests.add("one more", [f"type {m}" for m in range(99)], lossless=False)
 
 
-@pytest.mark.parametrize(("scope", "types"), [("w" * 2_000, None), ("w1", ["x" * 2_000])])
+def test_all_types_that_one_asked_for_fit_into_one_reply():
+    """Each confirmation lists them, in the longest spelling that JSON has for them."""
+    interests = Interests()
+    for n in range(MAX_TYPES):
+        interests.add(EVERYWHERE, [f"{n:03}" + "\x01" * (MAX_TYPE_CHARS - 3)], lossless=False)
+    with pytest.raises(BadField) as caught:
+        interests.add("w1", ["one more"], lossless=False)
+    assert caught.value.paths == ("types",)
+    assert len(DIALECTS["flat"].encode(Subscribed(subscriptions=interests.asked))) < PAYLOAD_BYTES
+    interests.add("w1", interests.asked[:5], lossless=False)
+
+
+@pytest.mark.parametrize(("scope", "types"), [("w" * 2_000, None), ("w1", ["x" * 101])])
 def test_a_name_may_not_be_endless(scope: str, types: list[str] | None):
     """It would be kept as long as the connection."""
     with pytest.raises(BadField):
