@@ -15,7 +15,7 @@ import attrs
 
 from actors.errors import RunActive, UnknownRun
 from actors.fitting import PAYLOAD_BYTES, fit, parts
-from actors.runtime import Runtime
+from actors.runtime import ALL_RUNS, Runtime
 from actors.sessions import Member, Pending, Sessions, run_id_of
 from protocol.errors import InvalidWorkflow
 from protocol.messages import (
@@ -40,8 +40,6 @@ from protocol.messages import (
 )
 
 __all__ = ["Commands", "Peer"]
-
-ALL_RUNS: Final = "*"
 
 LIST_ROWS: Final = 50
 """Of a list, when no limit was said."""
@@ -105,7 +103,7 @@ class Commands:
         """How the server does."""
         runtime = self.runtime
         return SystemStatus(
-            status="shutting down" if runtime.closing else "running",
+            status="shutting_down" if runtime.closing else "running",
             version=runtime.version,
             uptime=time.time() - runtime.started_at,
             session_id=session_id,

@@ -166,8 +166,9 @@ class Connection:
 
     def go_away(self) -> None:
         """The server ends."""
-        status = self._commands.status(self.session_id)
-        self.reply(attrs.evolve(status, status="shutting down", message="the server is going away"))
+        if self._session.dialect is not None:
+            status = self._commands.status(self.session_id)
+            self.reply(attrs.evolve(status, status="shutting_down", message="the server is going away"))
         self.close(GOING_AWAY, "the server is going away")
 
     def close(self, code: int, reason: str) -> None:

@@ -49,7 +49,10 @@ from protocol.graph import Limits, Problem, Validation, Workflow, validate
 from protocol.messages import Control, ControlReply, InputReply, Json, NodeInput, Snapshot
 from protocol.view import View
 
-__all__ = ["Run", "Runtime", "open_runtime"]
+__all__ = ["ALL_RUNS", "Run", "Runtime", "open_runtime"]
+
+ALL_RUNS: Final = "*"
+"""What a subscription calls all runs: no workflow can be called so."""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -160,11 +163,13 @@ class Runtime:
 
         Raises:
             InvalidWorkflow: the graph has problems; all of them are in it.
-            BadField: the ExecutionConfig is wrong.
+            BadField: the ExecutionConfig is wrong, or the workflow id is `*`.
             RunActive: the workflow has an unfinished run, or the run id is taken.
             Busy: as many runs as `Settings.max_runs` allows are unfinished.
             ShuttingDown: the runtime ends.
         """
+        if workflow_id == ALL_RUNS:
+            raise BadField([("workflow_id", f"{ALL_RUNS!r} means all runs and is no id of a workflow")])
         if self.closing:
             raise ShuttingDown("the server shuts down and takes no new run")
         if len(self._runs) >= self.settings.max_runs:

@@ -50,7 +50,7 @@ def _console() -> tuple[bytes, str]:
 def health(call: Call) -> Response:
     """Whether runs may be started here."""
     if call.runtime.closing:
-        return Response.json({"status": "shutting down", "timestamp": time.time()}, status=503)
+        return Response.json({"status": "shutting_down", "timestamp": time.time()}, status=503)
     return Response.json({"status": "healthy", "timestamp": time.time()})
 
 

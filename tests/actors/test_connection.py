@@ -155,6 +155,8 @@ async def test_a_list_has_only_as_many_rows_as_fit_into_a_frame(house, autojump_
         ('{"id": 1}', "bad_message"),
         ('{"type": "nope"}', "unknown_type"),
         ('{"type": "workflow.start", "payload": {"nodes": 1}}', "bad_field"),
+        (orjson.dumps(start("*")).decode(), "bad_field"),
+        ('{"type": "workflow.pause", "workflow_id": "*"}', "unknown_workflow"),
         ('{"type": "workflow.pause", "workflow_id": "nobody"}', "unknown_workflow"),
         ('{"type": "workflow.snapshot", "workflow_id": "nobody"}', "unknown_workflow"),
     ],
@@ -320,12 +322,23 @@ async def test_a_peer_that_goes_in_mid_handshake_leaves_nothing(house, autojump_
     await house.quiet()
 
 
+async def test_an_undecided_peer_is_only_closed_at_the_end(house, autojump_clock):
+    """It hears its hello, heartbeats, errors and broadcasts, and nothing else."""
+    async with house.client("/ws/me") as client, trio.open_nursery() as nursery:
+        assert (await client.hear())["type"] == "connection_established"
+        nursery.start_soon(house.server.aclose)
+        with pytest.raises(ConnectionClosed) as closed:
+            await client.hear()
+        assert closed.value.reason is not None
+        assert closed.value.reason.code == 1001
+
+
 async def test_the_end_of_the_server_is_told_and_then_closed_1001(house, autojump_clock):
     """`system.status` first, then the close: a client knows that it should come back."""
     async with house.client("/ws/me?dialect=snake") as client, trio.open_nursery() as nursery:
         nursery.start_soon(house.server.aclose)
         status = await client.hear()
-        assert (status["type"], status["payload"]["status"]) == ("system.status", "shutting down")
+        assert (status["type"], status["payload"]["status"]) == ("system.status", "shutting_down")
         assert await client.close_code() == 1001
     await house.quiet()
 

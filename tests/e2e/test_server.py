@@ -95,7 +95,7 @@ async def test_the_end_of_the_runtime_closes_1001(served):
     async def listen(address: str, task_status) -> None:
         async with client_of(address, "/ws/me?dialect=snake") as client:
             task_status.started()
-            assert orjson.loads(await client.get_message())["payload"]["status"] == "shutting down"
+            assert orjson.loads(await client.get_message())["payload"]["status"] == "shutting_down"
             with pytest.raises(ConnectionClosed) as closed:
                 await client.get_message()
             assert closed.value.reason is not None
