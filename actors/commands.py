@@ -177,13 +177,16 @@ class Commands:
         try:
             self._submit(command, peer, run_id)
         except InvalidWorkflow as error:
-            refused = StartRefused(
+            # The same graph is told the same again; its problems are too many to be kept with the request id.
+            refusal = StartRefused(
                 workflow_id=command.workflow_id,
                 reply_to=command.id,
                 code=error.code,
                 error=str(error),
                 problems=error.problems,
             )
+            peer.reply(refusal)
+            return  # noqa: ASYNC910  ditto
         except RunActive as error:
             refused = StartRefused(
                 workflow_id=command.workflow_id,

@@ -428,6 +428,16 @@ async def test_a_start_with_a_request_id_is_done_once(house, autojump_clock):
     assert len((await house.runtime.list_runs()).runs) == 1
 
 
+async def test_a_graph_that_is_refused_may_be_repaired_under_its_request_id(house, autojump_clock):
+    """Nothing was done and nothing is kept: the same graph is refused again, a good one is started."""
+    wrong = {"nodes": [{"id": "x", "type": "nonsense"}], "request_id": "r1"}
+    async with house.client("/ws/me?dialect=snake") as client:
+        for _ in range(2):
+            refused = await client.ask(type="workflow.start", id="1", workflow_id="w", payload=wrong)
+            assert (refused["type"], refused["payload"]["code"]) == ("execution.error", "invalid_workflow")
+        assert (await client.ask(**start(request_id="r1")))["type"] == "workflow.start"
+
+
 async def test_a_control_with_a_request_id_is_done_once(house, autojump_clock):
     """The same answer, in reply to the later command."""
     async with house.client("/ws/me?dialect=snake") as client:
