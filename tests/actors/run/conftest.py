@@ -56,6 +56,10 @@ def check(events: list[Event], view: View) -> None:
             status = event.status
         elif isinstance(event, NodeChanged):
             key = (event.node_id, event.iteration)
+            if event.status is NodeStatus.RUNNING and event.attempt > 1:
+                # The next attempt of a loop begins from its first turn: its body has not been anywhere yet.
+                body = {name for name, loop in view.workflow.loops.items() if loop == event.node_id}
+                live = {other: at for other, at in live.items() if other[0] not in body}
             assert event.status in NODE[live.get(key, NodeStatus.PENDING)], (key, live.get(key), event.status)
             assert not (event.status is NodeStatus.RUNNING and status not in {RunStatus.RUNNING, RunStatus.PAUSING}), (
                 f"{key} begins while {status}"
