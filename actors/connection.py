@@ -179,14 +179,15 @@ class Connection:
 
     # Its life.
 
-    async def serve(self, replay: bytes) -> None:  # noqa: ASYNC910  the nursery of its children awaits
+    async def serve(self, head: bytes, behind: bytes) -> None:  # noqa: ASYNC910  the nursery of its children awaits
         """Speak with the peer until the connection is over; the stream is finished then, and still to be closed.
 
         Args:
-            replay: the bytes of the request, for the handshake.
+            head: the bytes of the request, for the handshake.
+            behind: what came after them already.
         """
         label = f"conn:{self.session_id}"
-        wire = Wire(self._stream, replay)
+        wire = Wire(self._stream, head, behind)
         socket: WebSocketConnection | None = None
         until = math.inf
         self._runtime.observer.scope(label, self._scope)

@@ -6,8 +6,8 @@ coming and then has the same, and the pieces of a body, and of a response, may e
 large or no HTTP is an `HttpError`, which is a response; after it, and after a body that nobody read, the connection is
 not reused (`reusable()`), and its owner closes it.
 
-An upgrade is not HTTP any more: `replay()` returns everything that was received since the request began, for whoever
-does the handshake.
+An upgrade is not HTTP any more: `replay()` returns everything that was received since the request began, its head and
+what came behind it, for whoever does the handshake.
 """
 
 import email.utils
@@ -241,9 +241,10 @@ class HttpPeer:
             return False
         return True
 
-    def replay(self) -> bytes:
-        """Everything received since the request began, its head included."""
-        return bytes(self._received)
+    def replay(self) -> tuple[bytes, bytes]:
+        """The bytes of the request's head, and what came behind it already."""
+        behind = self._h11.trailing_data[0]
+        return bytes(self._received[: len(self._received) - len(behind)]), behind
 
     def _next_event(self) -> object:
         try:

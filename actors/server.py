@@ -179,9 +179,9 @@ class Server:
             upgraded = await self._converse(stream, local)
             if upgraded is not None:
                 # What HTTP needed is gone by now: an idle connection is to be small.
-                connection, replay = upgraded
+                connection, (head, behind) = upgraded
                 del upgraded
-                await connection.serve(replay)
+                await connection.serve(head, behind)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
             logger.debug("a peer went: %s", gone)
         except Exception:
@@ -194,7 +194,7 @@ class Server:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE_S):
                 await stream.aclose()
 
-    async def _converse(self, stream: OwnedStream, local: str) -> tuple[Connection, bytes] | None:
+    async def _converse(self, stream: OwnedStream, local: str) -> tuple[Connection, tuple[bytes, bytes]] | None:
         """Speak HTTP until the connection is over (None) or is to be a WebSocket: its actor, and what to replay."""
         peer = HttpPeer(stream, self._settings)
         while not self._ending.is_set():

@@ -6,6 +6,9 @@ protocol), and it leaves it open when it has closed a connection itself (a messa
 its business here: `aclose` only ends what it hears, and the connection that owns the stream says the last words, if
 nobody did (`said_close`), and closes. After the last words nothing more is sent, whatever trio-websocket tries.
 Everything that goes through here is a whole frame, handed over in one step.
+
+A peer should wait for our half of the handshake before it sends a frame. What one sends that does not is held back
+until then: wsproto would lose it, or take it for the wrong thing.
 """
 
 from typing import Final
@@ -38,13 +41,17 @@ class Wire(trio.abc.Stream):
 
     Args:
         stream: where everything goes.
-        replay: bytes that were received already, and are received first.
+        head: of the request, received already.
+        behind: what was received after it already.
     """
 
-    def __init__(self, stream: OwnedStream, replay: bytes) -> None:
+    def __init__(self, stream: OwnedStream, head: bytes, behind: bytes) -> None:
         self._stream = stream
-        self._replay = replay
+        self._head = head
+        self._behind = behind
         self._ended = False
+        self._frames = trio.Event()
+        """It is open, or was closed before."""
         self.open = False
         """Whether frames are spoken; before, it is HTTP."""
         self.said_close = False
@@ -67,8 +74,9 @@ class Wire(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             return
         self.said_close |= closes
-        if not self.open:
-            self.open = bytes(data).startswith(SWITCHING)
+        if not self.open and bytes(data).startswith(SWITCHING):
+            self.open = True
+            self._frames.set()
         await self._stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -76,19 +84,23 @@ class Wire(trio.abc.Stream):
         await self._stream.wait_send_all_might_not_block()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """What was received already, then what comes; b"" at the end of either side."""
-        if self._replay:
+        """The head, then – once frames are spoken – what came behind it, then what comes; b"" at either side's end."""
+        if self._head:
             await trio.lowlevel.checkpoint()
-            data, self._replay = self._replay, b""
+            data, self._head = self._head, b""
             return data
-        if self._ended:
+        if not self._frames.is_set():
+            await self._frames.wait()
+        if self._ended or self._behind:
             await trio.lowlevel.checkpoint()
-            return b""
+            data, self._behind = self._behind, b""
+            return b"" if self._ended else data
         return await self._stream.receive_some(max_bytes)
 
     async def aclose(self) -> None:
         """Hear nothing more. The stream stays open."""
         self._ended = True
+        self._frames.set()
         await trio.lowlevel.checkpoint()
 
 

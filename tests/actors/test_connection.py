@@ -70,6 +70,23 @@ async def test_a_flat_peer_hears_heartbeats_and_a_snake_peer_never(house, autoju
         )
 
 
+@pytest.mark.parametrize("cut", [0, 1, 7, 20, 60])
+async def test_frames_that_come_with_the_handshake_are_heard_after_it(house, autojump_clock, cut):
+    """A client should wait for our answer; one that does not loses nothing, however its bytes are cut."""
+    text = b'{"type":"heartbeat","id":"early"}'
+    frames = bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text + bytes([0x88, 0x80, 0, 0, 0, 0])
+    stream = house.connect()
+    await stream.send_all(UPGRADE + frames[:cut])
+    await trio.lowlevel.checkpoint()
+    await stream.send_all(frames[cut:])
+    heard = bytearray()
+    async for chunk in stream:
+        heard += chunk
+    assert heard.startswith(b"HTTP/1.1 101 ")
+    assert b'"reply_to":"early"' in heard
+    await house.quiet()
+
+
 async def test_a_peer_without_an_id_gets_one(house, autojump_clock):
     """And no two the same."""
     ids = set()
