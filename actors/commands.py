@@ -17,7 +17,7 @@ from actors.errors import RunActive, UnknownRun
 from actors.fitting import PAYLOAD_BYTES, fit, parts
 from actors.runtime import ALL_RUNS, Runtime
 from actors.sessions import Member, Pending, Sessions, run_id_of
-from protocol.errors import InvalidWorkflow
+from protocol.errors import BadField, InvalidWorkflow
 from protocol.messages import (
     Command,
     Control,
@@ -72,9 +72,9 @@ class Commands:
             case StartRun():
                 await self._start(command, peer)
             case Control():
-                self._once(command, peer, partial(self.runtime.control, command))
+                self.once(command, partial(self.runtime.control, command), session_id=peer.session_id, reply=peer.reply)
             case NodeInput():
-                self._once(command, peer, partial(self.runtime.input, command))
+                self.once(command, partial(self.runtime.input, command), session_id=peer.session_id, reply=peer.reply)
             case Subscribe():
                 await self.runtime.hub.subscribe(peer, command, run_id=self._find(command))
             case Unsubscribe():
@@ -111,6 +111,43 @@ class Commands:
             runs=len(runtime.unfinished()),
         )
 
+    def once(
+        self,
+        command: Command,
+        act: Callable[[Callable[[Reply], None]], None],
+        *,
+        session_id: str,
+        reply: Callable[[Reply], None],
+    ) -> None:
+        """Do something that is answered exactly once; the same request is done once and answered the same.
+
+        Args:
+            command: whose request id counts.
+            act: does it, and calls what it is given with the answer.
+            session_id: of whom the command is.
+            reply: called with the answer, once.
+
+        Raises:
+            ProtocolError, ActorsError: what `act` raises; nothing was done.
+        """
+        if command.request_id is None:
+            act(reply)
+            return
+        pending = self.sessions.request(session_id, command.request_id)
+        if pending is not None:
+            if pending.run_id is not None:
+                # That was answered by an event, and another command can not be.
+                raise BadField([("request_id", "was used for a start already")])
+            pending.ask(reply, id=command.id)
+            return
+        pending = self.sessions.remember(session_id, command.request_id)
+        pending.ask(reply, id=command.id)
+        try:
+            act(pending.settle)
+        except BaseException:
+            self.sessions.forget(session_id, command.request_id)
+            raise
+
     def _find(self, command: Command) -> str | None:
         """The run that a command is about; None: no such run, or all of them."""
         if command.workflow_id in {"", ALL_RUNS} and command.run_id is None:
@@ -143,23 +180,6 @@ class Commands:
             errors=found.errors,
             warnings=found.warnings,
         )
-
-    def _once(self, command: Command, peer: Peer, act: Callable[[Callable[[Reply], None]], None]) -> None:
-        """Do something that is answered exactly once; the same request is done once and answered the same."""
-        if command.request_id is None:
-            act(peer.reply)
-            return
-        pending = self.sessions.request(peer.session_id, command.request_id)
-        if pending is not None:
-            pending.ask(peer.reply, id=command.id)
-            return
-        pending = self.sessions.remember(peer.session_id, command.request_id)
-        pending.ask(peer.reply, id=command.id)
-        try:
-            act(pending.settle)
-        except BaseException:
-            self.sessions.forget(peer.session_id, command.request_id)
-            raise
 
     async def _start(self, command: StartRun, peer: Peer) -> None:  # noqa: ASYNC910  an accepted one awaits nothing
         run_id = None

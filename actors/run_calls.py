@@ -1,5 +1,6 @@
 """HTTP calls about runs: start, list, look, steer. The same as the commands, bodies in snake spelling."""
 
+from functools import partial
 from typing import Final
 
 import trio
@@ -9,7 +10,7 @@ from actors.errors import UnknownRun
 from actors.http import HttpError, Response
 from actors.sessions import run_id_of
 from protocol.dialects.text import dumps
-from protocol.messages import Control, ControlReply, Event, RunList, StartRun
+from protocol.messages import Control, ControlReply, Event, Reply, RunList, StartRun
 from protocol.states import RunStatus
 
 __all__ = ["control", "events", "runs", "snapshot", "start"]
@@ -88,17 +89,22 @@ async def control(call: Call) -> Response:
     command = SNAKE.parse({"type": f"workflow.{action}", "payload": {**call.json(), "run_id": run_id}})
     assert isinstance(command, Control)  # noqa: S101  that is what this type is
     answered = trio.Event()
-    replies: list[ControlReply] = []
+    replies: list[Reply] = []
 
-    def answer(reply: ControlReply) -> None:
+    def answer(reply: Reply) -> None:
         replies.append(reply)
         answered.set()
 
     if call.runtime.find("", run_id) is None:
         raise UnknownRun(f"run {run_id!r} is not known here")
-    call.runtime.control(command, answer)
+    call.commands.once(command, partial(call.runtime.control, command), session_id=NO_SESSION, reply=answer)
     await answered.wait()
     reply = replies[0]
+    if not isinstance(reply, ControlReply):
+        raise HttpError(409, "request_id_used", "this request id was used for another command")
     if reply.code == "busy":
         raise HttpError(503, "busy", reply.error or "busy", headers={"Retry-After": "1"})
-    return Response(status=200 if reply.ok else 409, body=dumps(payload(reply)), content_type="application/json")
+    body = payload(reply)
+    if not reply.ok:
+        body["error"] = {"code": body.pop("code", "refused"), "message": body.get("error", "refused")}
+    return Response(status=200 if reply.ok else 409, body=dumps(body), content_type="application/json")

@@ -445,6 +445,15 @@ async def test_a_start_with_a_request_id_is_done_once(house, autojump_clock):
     assert len((await house.runtime.list_runs()).runs) == 1
 
 
+async def test_a_request_id_of_a_start_is_no_other_commands(house, autojump_clock):
+    """A start is answered by its first event, which is no answer to a pause; that is said, not kept silent."""
+    async with house.client("/ws/me?dialect=snake") as client:
+        await client.ask(**start(request_id="r1"))
+        await client.send(type="workflow.pause", id="2", workflow_id="w", payload={"request_id": "r1"})
+        error = await client.hear("error")
+        assert (error["payload"]["code"], error["payload"]["reply_to"]) == ("bad_field", "2")
+
+
 async def test_a_graph_that_is_refused_may_be_repaired_under_its_request_id(house, autojump_clock):
     """Nothing was done and nothing is kept: the same graph is refused again, a good one is started."""
     wrong = {"nodes": [{"id": "x", "type": "nonsense"}], "request_id": "r1"}

@@ -153,8 +153,21 @@ async def test_a_run_is_paused_resumed_and_stopped(house, autojump_clock):
     await ended(house, started["run_id"])
     status, _, said = await house.call(f"POST {path}/resume")
     assert (status, said["ok"], said["was"]) == (409, False, "stopped")
+    assert said["error"] == {"code": "refused", "message": "the run is stopped"}
     assert (await house.call("POST /api/runs/nobody/stop"))[0] == 404
     assert (await house.call(f"POST {path}/explode"))[0] == 404
+
+
+async def test_a_control_with_a_request_id_is_done_once(house, autojump_clock):
+    """Whoever lost the answer may ask again; it is the same."""
+    _, _, started = await house.call("POST /api/runs", body(workflow_id="w", **GRAPH))
+    path = f"/api/runs/{started['run_id']}"
+    first = await house.call(f"POST {path}/pause", body(request_id="p"))
+    await trio.sleep(0.1)
+    assert (await house.call(f"POST {path}/resume"))[2]["was"] == "paused"
+    again = await house.call(f"POST {path}/pause", body(request_id="p"))
+    assert (first[0], first[2]) == (again[0], again[2])
+    assert house.runtime.run(started["run_id"]).status == "running"
 
 
 async def test_a_node_is_shown_with_what_went_in_and_out(house, autojump_clock):
