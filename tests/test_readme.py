@@ -1,0 +1,110 @@
+"""The README is true: its programs run, its diagram is the table, its map names every file."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from protocol.states import mermaid
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)(?: (\w+))?\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+EMBEDDING = [code for language, name, code in BLOCKS if language == "python" and not name]
+(PYTHON,) = [code for language, name, code in BLOCKS if name == "client"]
+(PYSIDE,) = [code for language, name, code in BLOCKS if name == "pyside"]
+(JAVASCRIPT,) = [code for language, name, code in BLOCKS if language == "javascript"]
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The WebSocket address of a server in another process."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLBOARD_")}
+    command = [str(Path(sys.executable).with_name("callboard")), "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as server:
+        assert server.stdout is not None
+        yield server.stdout.readline().split()[-1].replace("http", "ws", 1)
+        server.terminate()
+
+
+def run(*command: str, **environment: str) -> str:
+    """What a program prints; it has to end well."""
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, cwd=ROOT, env=os.environ | environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    list(
+        zip(
+            EMBEDDING,
+            ["completed 2", "node start s", "['http://127.0.0.1:", "{'g': {'greeting': 'hello ada'}}"],
+            strict=True,
+        )
+    ),
+    ids=["embedding", "callbacks", "server", "own-node"],
+)
+def test_a_program_of_the_readme_runs(code, printed):
+    """As it stands there, and prints what it is there for."""
+    assert printed in run(sys.executable, "-c", code)
+
+
+def test_the_python_client_runs(address):
+    """Against a server in another process."""
+    code = PYTHON.replace("ws://127.0.0.1:8765", address)
+    printed = run(sys.executable, "-c", code)
+    assert "1 workflow.start" in printed
+    assert "'status': 'completed'" in printed
+
+
+def test_the_javascript_client_runs(address):
+    """In Node.js, which has had a WebSocket of its own since version 20 (there behind a flag)."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("Node.js is not here; Debian: apt-get install -y nodejs")
+    version = tuple(int(part) for part in run(node, "--version").strip("v\n").split(".")[:2])
+    if version < (20, 10):
+        pytest.skip(f"Node.js {version} has no WebSocket; 20.10 or newer has")
+    flags = ["--experimental-websocket"] if version < (22, 0) else []
+    code = f"globalThis.crypto ??= require('node:crypto').webcrypto;\n{JAVASCRIPT}"
+    printed = run(node, *flags, "-e", code.replace("ws://127.0.0.1:8765", address))
+    assert "s running" in printed.splitlines()
+    assert printed.splitlines()[-1].startswith("completed")
+
+
+@pytest.mark.skipif(
+    find_spec("PySide6") is None or find_spec("PySide6.QtWebSockets") is None,
+    reason="PySide6 is not installed: pip install PySide6",
+)
+def test_the_pyside_client_runs(address):
+    """Offscreen, in the flat dialect."""
+    printed = run(sys.executable, "-c", PYSIDE, f"{address}/ws/my-desktop", QT_QPA_PLATFORM="offscreen")
+    assert printed.splitlines() == ["w running", "w completed", "x running", "x completed"]
+
+
+def test_the_diagram_is_the_table():
+    """Generated: `protocol.states.mermaid()`."""
+    (diagram,) = [code for language, _, code in BLOCKS if language == "mermaid"]
+    assert diagram.strip() == mermaid()
+
+
+def test_the_map_names_every_file():
+    """Each module once, in the row where a reader looks for it; and no file that is not there."""
+    table = README.partition("## Where things are")[2].partition("\n## ")[0]
+    named = [Path(name).name for name in re.findall(r"`([\w/]+\.py)`", table)]
+    modules = [
+        path.name
+        for package in ("protocol", "actors")
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__init__.py"
+    ]
+    assert sorted(named) == sorted(modules)
