@@ -3,7 +3,7 @@
 It holds no resource and needs no closing; it stays valid after the run's end, and after the runtime's.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Literal, TypeVar, cast
 
 from actors.answers import answer_ended
@@ -44,8 +44,11 @@ class Run:
         """The graph."""
         return self._actor.view.workflow
 
-    async def events(self, after: int = 0) -> AsyncIterator[Event]:
+    async def events(self, after: int = 0) -> AsyncGenerator[Event, None]:
         """Its events after a seq, from the journal: replay, then live; ends after the ending.
+
+        *Resource handling*: who leaves the loop before the end closes it:
+        `async with contextlib.aclosing(run.events()) as events`.
 
         Raises:
             UnknownRun: it ended so long ago that its history is gone.

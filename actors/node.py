@@ -167,7 +167,13 @@ class NodeTask:
                 with scope:
                     interrupted = not await self._work()
         finally:
-            timed_out = scope is not None and self.cause is None and scope.cancel_called
+            # Cancelled by nobody of ours and before its time: by an observer. That is an interruption.
+            timed_out = (
+                scope is not None
+                and self.cause is None
+                and scope.cancel_called
+                and scope.deadline <= trio.current_time()
+            )
             if scope is not None:
                 self.port.observer.unscope(label)
             if self._memory and (interrupted or self._error is not None):

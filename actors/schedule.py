@@ -338,7 +338,8 @@ class Schedule:
         if halting:
             self.skip(task.node_id, task.region, "cancelled")
             return
-        self._say.node(task.node_id, task.iteration, NodeStatus.PENDING, attempt=task.attempt, reason="paused")
+        reason = "paused" if task.cause == "pause" else "interrupted"
+        self._say.node(task.node_id, task.iteration, NodeStatus.PENDING, attempt=task.attempt, reason=reason)
         self._ready.appendleft(_Ready(task.step, task.region, task.attempt))
 
     def failed(self, step: Step, region: Region, error: BaseException, *, attempt: int) -> None:

@@ -1,0 +1,205 @@
+"""The runtime: what its end leaves, what a bug costs, and what it keeps of runs that are over."""
+
+from contextlib import aclosing
+from typing import Any
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from actors import ActorGone, Busy, Registry, Settings, ShuttingDown, UnknownRun, open_runtime
+from actors.registry import node
+from actors.run import RunActor
+from protocol import BadField, InvalidWorkflow, NodeChanged, RunEnded
+from protocol.messages import Control
+
+LONG: Any = {
+    "nodes": [
+        {"id": "s", "type": "start", "data": {"config": {"waitTime": 0}}},
+        {"id": "w", "type": "wait", "data": {"config": {"duration": 3_600_000}}},
+    ],
+    "edges": [{"source": "s", "target": "w"}],
+}
+SHORT: Any = {"nodes": LONG["nodes"][:1], "edges": []}
+
+
+def doing(deed: Any) -> tuple[Registry, Any]:
+    """A registry with a kind `do`, and a graph with one node of it."""
+    registry = Registry.builtin()
+    registry.register(node("do", config=dict, effects=False)(deed))
+    nodes = [*SHORT["nodes"], {"id": "a", "type": "do"}]
+    return registry, {"nodes": nodes, "edges": [{"source": "s", "target": "a"}]}
+
+
+async def test_leaving_the_block_stops_the_runs(autojump_clock):
+    """Each has its ending, cause shutdown, and no task is left."""
+    before = len(trio.lowlevel.current_root_task().child_nurseries)  # type: ignore[union-attr]
+    async with open_runtime() as runtime:
+        run = await runtime.start(LONG)
+    summary = await run.wait()
+    assert (summary.status, summary.cancelled_by) == ("stopped", "shutdown")
+    assert len(trio.lowlevel.current_root_task().child_nurseries) == before  # type: ignore[union-attr]
+
+
+async def test_a_cancel_from_outside_is_the_same_end(autojump_clock):
+    """The user's block is cut at once, the runs end in good order all the same."""
+    with trio.move_on_after(5) as scope:
+        async with open_runtime() as runtime:
+            run = await runtime.start(LONG)
+            await trio.sleep_forever()
+    assert scope.cancelled_caught
+    assert (await run.wait()).cancelled_by == "shutdown"
+
+
+async def test_an_error_of_the_block_comes_out_as_it_is(autojump_clock):
+    """Not in the groups of nurseries that are ours."""
+    with pytest.raises(ZeroDivisionError):
+        async with open_runtime() as runtime:
+            await runtime.start(LONG)
+            raise ZeroDivisionError
+
+
+async def test_a_run_that_does_not_end_is_cut_off_and_claims_no_ending(autojump_clock):
+    """After the grace of the shutdown; whoever waits for it is told so."""
+    release = trio.Event()
+
+    async def shielded(ctx: Any) -> None:
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 100):
+            await release.wait()
+
+    registry, graph = doing(shielded)
+    began = trio.current_time()
+    async with open_runtime(settings=Settings(shutdown_grace=20), registry=registry) as runtime:
+        run = await runtime.start(graph)
+        await trio.sleep(1)
+    assert trio.current_time() - began == pytest.approx(100, abs=2)
+    with pytest.raises(ActorGone):
+        await run.wait()
+
+
+async def test_a_bug_of_the_runtime_costs_one_run(autojump_clock, monkeypatch, caplog):
+    """It fails with internal_error and a traceback in the log; the others go on."""
+
+    async def quick(ctx: Any) -> str:
+        await trio.sleep(1)
+        return "done"
+
+    registry, graph = doing(quick)
+    outcome = RunActor._outcome
+
+    def broken(self: RunActor, report: Any) -> None:
+        if self.plan.workflow_id == "broken" and report.task.node_id == "a":
+            raise RuntimeError("a planted bug")
+        outcome(self, report)
+
+    monkeypatch.setattr(RunActor, "_outcome", broken)
+    async with open_runtime(registry=registry) as runtime:
+        bad = await runtime.start(graph, workflow_id="broken")
+        good = await runtime.start(graph, workflow_id="good")
+        summary = await bad.wait()
+        assert (summary.status, summary.code) == ("failed", "internal_error")
+        assert (await good.wait()).status == "completed"
+        events = [event async for event in bad.events()]
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert isinstance(events[-1], RunEnded)
+    assert "a planted bug" in caplog.text
+
+
+async def test_ctrl_c_in_a_node_reaches_whoever_runs_the_program(autojump_clock):
+    """It is not that node's failure."""
+
+    async def interrupted(ctx: Any) -> None:
+        raise KeyboardInterrupt
+
+    registry, graph = doing(interrupted)
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with open_runtime(registry=registry) as runtime:
+            await runtime.start(graph)
+            await trio.sleep(5)
+    assert caught.value.subgroup(KeyboardInterrupt) is not None
+
+
+async def test_what_can_not_be_started_is_refused_and_leaves_nothing(autojump_clock):
+    """Each refusal has its error; no run is recorded."""
+    async with open_runtime(settings=Settings(max_runs=1)) as runtime:
+        with pytest.raises(InvalidWorkflow):
+            runtime.submit({"nodes": [], "edges": []})
+        with pytest.raises(BadField):
+            runtime.submit(SHORT, config={"timeout": "soon", "maxConcurrency": 0})
+        with pytest.raises(BadField):
+            runtime.submit(SHORT, config={"driver": "browser"})
+        assert not (await runtime.list_runs()).runs
+        await runtime.start(LONG)
+        with pytest.raises(Busy):
+            runtime.submit(SHORT)
+        with pytest.raises(UnknownRun):
+            runtime.control(Control(workflow_id="nobody", action="stop"), lambda _reply: None)
+    with pytest.raises(ShuttingDown):
+        runtime.submit(SHORT)
+
+
+async def test_only_so_many_ended_runs_are_kept(autojump_clock):
+    """The oldest are forgotten, with all that was known of them; an unfinished one never."""
+    async with open_runtime(settings=Settings(history_runs=3)) as runtime:
+        old = await runtime.start(LONG, workflow_id="long")
+        ids = []
+        for number in range(6):
+            run = await runtime.start(SHORT, workflow_id=f"w{number}")
+            await run.wait()
+            ids.append(run.id)
+        await trio.testing.wait_all_tasks_blocked()
+        listed = (await runtime.list_runs()).runs
+        assert [row.run_id for row in listed] == [*reversed(ids[3:]), old.id]
+        assert [runtime.find(f"w{number}") for number in range(6)] == [None] * 3 + ids[3:]
+        with pytest.raises(UnknownRun):
+            await runtime.snapshot(ids[0])
+
+
+async def test_what_is_not_there_yet_is_said_at_the_start(autojump_clock):
+    """Warnings of the start, so that nobody waits in vain."""
+    async with open_runtime() as runtime:
+        config = {"breakpoints": ["w"], "onDisconnect": "stop", "colour": "red"}
+        run = await runtime.start(SHORT, config=config)
+        async with aclosing(run.events()) as events:
+            first = await anext(events)
+    paths = {warning.path for warning in first.warnings}  # type: ignore[attr-defined]
+    assert paths == {"config.breakpoints", "config.onDisconnect", "config.colour"}
+
+
+@attrs.define
+class Recorder:
+    """An observer that writes down what it is told."""
+
+    active: bool = True
+    open: dict[str, trio.CancelScope] = attrs.Factory(dict)
+    seen: set[str] = attrs.Factory(set)
+
+    def scope(self, label: str, scope: trio.CancelScope) -> None:
+        """A scope was entered."""
+        self.open[label] = scope
+        self.seen.add(label.partition(":")[0] if label.startswith("run") else label)
+
+    def unscope(self, label: str) -> None:
+        """It was left."""
+        del self.open[label]
+
+    def action(self, label: str, fn: Any) -> None:
+        """A command that may be given."""
+
+
+async def test_an_observer_is_told_every_scope_and_its_end(autojump_clock):
+    """The hub, the run, and each node, which then has a scope of its own; all of them are told to be over."""
+    recorder = Recorder()
+    async with open_runtime(observer=recorder) as runtime:
+        run = await runtime.start(LONG)
+        await trio.sleep(1)
+        recorder.open["node:w"].cancel()
+        assert {"hub", "run", "node:s", "node:w"} <= recorder.seen
+        await trio.sleep(1)
+        assert run.view.nodes["w"].status == "running"
+        await run.stop()
+        await run.wait()
+        told = [event.reason async for event in run.events() if isinstance(event, NodeChanged) and event.reason]
+    assert told == ["interrupted", "cancelled"]
+    assert not recorder.open
