@@ -44,6 +44,9 @@ __all__ = ["Commands", "Peer"]
 LIST_ROWS: Final = 50
 """Of a list, when no limit was said."""
 
+CONFIG_AT: Final = {"snake": "payload", "camel": "payload", "flat": "workflow"}
+"""Where the config of a start stands in a message of each dialect."""
+
 
 class Peer(Member, Protocol):
     """The connection that a command came on."""
@@ -196,6 +199,10 @@ class Commands:
         refused: StartRefused | None = None
         try:
             self._submit(command, peer, run_id)
+        except BadField as error:
+            # The runtime read the config; where it stood in the message is known here.
+            at = CONFIG_AT[peer.dialect.name]
+            raise BadField([(f"{at}.{path}", text) for path, text in error.faults]) from None
         except InvalidWorkflow as error:
             # The same graph is told the same again; its problems are too many to be kept with the request id.
             refusal = StartRefused(

@@ -187,6 +187,25 @@ async def test_a_mistake_is_answered_once_and_costs_nothing(house, autojump_cloc
         assert (await client.ask(type="heartbeat", id="after", workflow_id=""))["payload"]["reply_to"] == "after"
 
 
+@pytest.mark.parametrize(
+    ("dialect", "message", "path"),
+    [
+        ("snake", {"type": "workflow.start", "workflow_id": "w", "payload": {}}, "payload.config.timeout"),
+        ("camel", {"type": "workflow.start", "workflowId": "w", "payload": {}}, "payload.config.timeout"),
+        ("flat", {"type": "execute_workflow", "workflow": {"id": "w", "nodes": []}}, "workflow.config.timeout"),
+    ],
+)
+async def test_a_wrong_config_is_named_where_the_peer_wrote_it(house, autojump_clock, dialect, message, path):
+    """The path starts at the root of the message, in the peer's own spelling."""
+    body = message["workflow"] if dialect == "flat" else message["payload"]
+    body["config"] = {"timeout": "soon"}
+    async with house.client(f"/ws/me?dialect={dialect}") as client:
+        await client.send(**message)
+        answer = await client.hear("error", "workflow_execution_error")
+        said = answer.get("payload", answer)
+        assert (said["code"], said["path"]) == ("bad_field", path)
+
+
 async def test_what_is_no_conversation_is_closed_with_its_code(open_house, autojump_clock):
     """Binary 1003, too large 1009, no UTF-8 1007, no frame 1002; whoever else is there hears nothing of it."""
 
