@@ -1,5 +1,6 @@
-"""The README is true: its programs run, its diagram is the table, its map names every file."""
+"""The README is true: its programs run, its tables and messages are the real ones, its map names every file."""
 
+import json
 import os
 import re
 import shutil
@@ -9,8 +10,11 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+import attrs
 import pytest
 
+from actors.settings import Settings
+from actors.sources import load_settings, spell
 from protocol.states import mermaid
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +24,8 @@ EMBEDDING = [code for language, name, code in BLOCKS if language == "python" and
 (PYTHON,) = [code for language, name, code in BLOCKS if name == "client"]
 (PYSIDE,) = [code for language, name, code in BLOCKS if name == "pyside"]
 (JAVASCRIPT,) = [code for language, name, code in BLOCKS if language == "javascript"]
+(TOML,) = [code for language, _, code in BLOCKS if language == "toml"]
+MESSAGES = "".join(code for language, _, code in BLOCKS if language == "json")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +53,12 @@ def run(*command: str, **environment: str) -> str:
     list(
         zip(
             EMBEDDING,
-            ["completed 2", "node start s", "['http://127.0.0.1:", "{'g': {'greeting': 'hello ada'}}"],
+            [
+                "completed 2",
+                "node start s\nnode end s {'appName': None, 'url': None}\nrun end completed",
+                "['http://127.0.0.1:",
+                "{'g': {'greeting': 'hello ada'}}",
+            ],
             strict=True,
         )
     ),
@@ -95,6 +106,43 @@ def test_the_diagram_is_the_table():
     """Generated: `protocol.states.mermaid()`."""
     (diagram,) = [code for language, _, code in BLOCKS if language == "mermaid"]
     assert diagram.strip() == mermaid()
+
+
+def test_the_settings_are_those_of_the_class():
+    """One row per setting, with its default and its meaning, in order."""
+    defaults = {field: spell(field) if field.default is not False else "" for field in attrs.fields(Settings)}
+    rows = [
+        f"| `{field.name}` | {f'`{default}`' if default else ''} | {field.metadata['help']} |"
+        for field, default in defaults.items()
+    ]
+    table = README.partition("| setting | default | |\n|---|---|---|\n")[2].partition("\n\n")[0]
+    assert table.splitlines() == rows
+
+
+def test_the_settings_file_is_read(tmp_path):
+    """As it stands there, under the name that is looked for."""
+    file = tmp_path / "callboard.toml"
+    file.write_text(TOML)
+    settings = load_settings(config=file, environ={})
+    assert settings == Settings(
+        port=(8765, 8766),
+        origin=("https://editor.example.org",),
+        max_nodes=500,
+        stop_grace=10.0,
+        max_message=4 * 2**20,
+    )
+
+
+def test_the_messages_are_what_the_server_sends():
+    """The same vectors that the dialects are tested with."""
+    decoder, rest, shown = json.JSONDecoder(), MESSAGES.strip(), []
+    while rest:
+        message, end = decoder.raw_decode(rest)
+        shown.append(message)
+        rest = rest[end:].strip()
+    vectors = {vector["name"]: vector for vector in json.loads((ROOT / "tests/vectors/server.json").read_text())}
+    success, pause = vectors["a node that succeeded with an object"], vectors["a pause is accepted"]
+    assert shown == [success["snake"], success["camel"], success["flat"], pause["snake"], pause["flat"]]
 
 
 def test_the_map_names_every_file():
