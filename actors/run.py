@@ -315,6 +315,7 @@ class RunActor:
             self._close_if_quiet()
             return False
         self._schedule.settle()
+        self._rest_if_quiet()
         more = False
         if self.status is RunStatus.RUNNING and self._generations.ready and not self._congested():
             more = self._schedule.start_ready()
@@ -373,6 +374,10 @@ class RunActor:
 
     def _left(self, generation: Generation) -> None:
         self._generations.left(generation)
+        self._rest_if_quiet()
+
+    def _rest_if_quiet(self) -> None:
+        """Nothing is in flight any more, or nothing was yet: a pause can follow a resume in the same step."""
         if not self._generations and self.status is RunStatus.PAUSING and not self._schedule.idle:
             self._move(Trigger.QUIET)
             self._clock.stop()

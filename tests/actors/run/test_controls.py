@@ -205,3 +205,34 @@ async def test_whoever_asks_a_dying_run_is_answered(autojump_clock, world):
     assert len(replies) == 50
     assert all(reply.ok for reply in replies)
     await world.story(run)
+
+
+@pytest.mark.parametrize("mode", ["now", "drain"])
+async def test_a_pause_right_behind_a_resume_pauses(autojump_clock, world, mode):
+    """Both in one step of the run, when no nursery is open yet: it is paused again, and can be resumed."""
+    run = await world.start("s >> w", w=("wait", {"duration": 2000}))
+    await trio.sleep(1)
+    await run.pause()
+    await world.until(run, RunStatus.PAUSED)
+    replies: list[Any] = []
+    world.runtime.control(Control(workflow_id="w", action="resume"), replies.append)
+    world.runtime.control(Control(workflow_id="w", action="pause", mode=mode), replies.append)
+    await trio.testing.wait_all_tasks_blocked()
+    assert [world.answered(reply) for reply in replies] == [(True, "paused", "running"), (True, "running", "pausing")]
+    assert run.status is RunStatus.PAUSED
+    await run.resume()
+    assert (await run.wait()).status == "completed"
+    assert world.now() == pytest.approx(2, abs=0.1)
+    await world.story(run)
+
+
+async def test_a_stop_right_behind_a_resume_stops(autojump_clock, world):
+    """In one step as well: nothing starts in between."""
+    run = await world.start("s >> w", w=("wait", {"duration": 2000}))
+    await run.pause()
+    await world.until(run, RunStatus.PAUSED)
+    for action in ("resume", "stop"):
+        world.runtime.control(Control(workflow_id="w", action=action), lambda _reply: None)
+    with trio.fail_after(10):
+        assert (await run.wait()).status == "stopped"
+    await world.story(run)
