@@ -120,7 +120,7 @@ def cli() -> None:
 @_settings_file
 @_setting_flags
 def serve_command(config: str | None, **flags: Any) -> int:
-    r"""Serve HTTP and WebSocket until SIGTERM or Ctrl-C.
+    """Serve HTTP and WebSocket until SIGTERM or Ctrl-C.
 
     \b
     Prints `callboard listening on http://HOST:PORT` once it accepts, one line per port.
@@ -130,7 +130,7 @@ def serve_command(config: str | None, **flags: Any) -> int:
 
     \b
     Exit status: 0 ended by a signal; 1 the address can not be listened on; 2 wrong settings.
-    """
+    """  # noqa: D301  click has to see the backspace
     settings = _settings(flags, config=config)
     from actors.foreground import serve_in_foreground
 
@@ -164,7 +164,7 @@ def run_command(
     config: str | None,
     **flags: Any,
 ) -> int:
-    r"""Run the graph in FILE (`-`: stdin) here and now, and show how it goes.
+    """Run the graph in FILE (`-`: stdin) here and now, and show how it goes.
 
     FILE holds `{"nodes": […], "edges": […]}`, perhaps with a `config`, or the message that would start it on a server.
     On a terminal the nodes are shown as they change; elsewhere each event is a line; with --json each event is the
@@ -175,7 +175,7 @@ def run_command(
     \b
     Exit status: 0 completed; 1 failed; 2 not started (usage, settings, an invalid graph);
     130 stopped by Ctrl-C, 143 by SIGTERM; 141 nobody reads stdout any more.
-    """
+    """  # noqa: D301  click has to see the backspace
     settings = _settings(flags, config=config)
     document = _document(file)
     asked = {**document.config, **_pairs(options, param="--option")}
@@ -211,11 +211,11 @@ def run_command(
 @_dry_run
 @_settings_file
 def validate_command(*, file: BinaryIO, as_json: bool, dry_run: bool, config: str | None) -> int:
-    r"""Check the graph in FILE (`-`: stdin) without starting it, and print every problem.
+    """Check the graph in FILE (`-`: stdin) without starting it, and print every problem.
 
     \b
     Exit status: 0 it can start, with warnings or without; 1 it has errors; 2 FILE can not be read.
-    """
+    """  # noqa: D301  click has to see the backspace
     settings = load_settings(config=config)
     document = _document(file)
     validation = _validate(document, settings=settings, dry_run=dry_run)
