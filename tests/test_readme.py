@@ -146,11 +146,22 @@ def test_the_messages_are_what_the_server_sends():
 
 
 def test_the_map_names_every_file():
-    """Each module once, in the row where a reader looks for it; and no file that is not there."""
+    """Each module once, under the folder it is in; and no file that is not there."""
     table = README.partition("## Where things are")[2].partition("\n## ")[0]
-    named = [Path(name).name for name in re.findall(r"`([\w/]+\.py)`", table)]
+    named = []
+    for row in re.findall(r"^\|.*\|$", table, re.MULTILINE):
+        folder = package = Path()
+        for name in re.findall(r"`([\w/]+(?:\.py|/))`", row):
+            path = Path(name)
+            if path.parts[0] in ("protocol", "actors"):
+                package = Path(path.parts[0])
+                folder = path if name.endswith("/") else path.parent
+            elif name.endswith("/"):
+                folder = package / path
+            if name.endswith(".py"):
+                named.append(str(folder / path.name))
     modules = [
-        path.name
+        str(path.relative_to(ROOT))
         for package in ("protocol", "actors")
         for path in (ROOT / package).rglob("*.py")
         if path.name != "__init__.py"
