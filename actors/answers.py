@@ -2,9 +2,9 @@
 
 import attrs
 
-from actors.errors import ActorsError, Busy
+from actors.errors import ActorGone, ActorsError, Busy
 from protocol.messages import Control, ControlReply, InputReply, NodeInput, Summary
-from protocol.states import CONTROLS, Action, RunStatus, Verdict
+from protocol.states import CONTROLS, ENDED, Action, RunStatus, Verdict
 
 __all__ = ["Record", "Refusal", "answer_control", "answer_ended", "answer_input", "answer_lost", "refusal_of"]
 
@@ -63,10 +63,15 @@ def answer_input(command: NodeInput, run: Record, *, was: RunStatus, refusal: Re
 
 
 def answer_ended(command: Control | NodeInput, run: Record) -> ControlReply | InputReply:
-    """The reply of a run that is over: a stop gets the recorded ending, everything else is refused."""
+    """The reply of a run that is over: a stop gets the recorded ending, everything else is refused.
+
+    One that was cut off by the end of its runtime is over too, without an ending: of that nothing is promised.
+    """
+    refusal: Refusal | None = (ActorGone.code, f"the run was cut off while it was {run.status}")
     if isinstance(command, NodeInput):
-        return answer_input(command, run, was=run.status, refusal=refusal_of(Action.INPUT, run.status))
-    refusal = refusal_of(Action(command.action), run.status)
+        refusal = refusal_of(Action.INPUT, run.status) if run.status in ENDED else refusal
+        return answer_input(command, run, was=run.status, refusal=refusal)
+    refusal = refusal_of(Action(command.action), run.status) if run.status in ENDED else refusal
     return answer_control(command, run, was=run.status, after=run.status, refusal=refusal)
 
 

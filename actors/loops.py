@@ -134,6 +134,12 @@ class Loops:
             case _:
                 self._next(turning)
 
+    def halt(self) -> None:
+        """The run stops or fails: the timeouts of loop nodes do not count any more."""
+        for turning in self._running.values():
+            if turning.timer is not None:
+                turning.timer.fire = None
+
     def abandon(self) -> list[tuple[str, Region]]:
         """The run is over: the loop nodes that were running, inner ones first; none is any more."""
         inner_first = sorted(self._running.values(), key=lambda turning: -len(turning.region.iteration))

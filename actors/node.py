@@ -167,20 +167,14 @@ class NodeTask:
                 with scope:
                     interrupted = not await self._work()
         finally:
-            # Cancelled by nobody of ours and before its time: by an observer. That is an interruption.
-            timed_out = (
-                scope is not None
-                and self.cause is None
-                and scope.cancel_called
-                and scope.deadline <= trio.current_time()
-            )
+            self._note_timeout()
             if scope is not None:
                 self.port.observer.unscope(label)
             if self._memory and (interrupted or self._error is not None):
                 for key, value in self._memory.items():
                     self.port.mailbox.report(Noted(key, value, self))
             self._count_lines(flush=True)
-            self.port.mailbox.report(Outcome(self, self._value, self._error, interrupted, timed_out))
+            self.port.mailbox.report(Outcome(self, self._value, self._error, interrupted, self.cause))
 
     def cancelling(self, cause: str, *, now: float) -> None:
         """The run actor is about to cancel this task: from `now` on its sections have their grace.
@@ -189,6 +183,7 @@ class NodeTask:
             cause: pause, stop, timeout, sibling_failed:<id>, break, shutdown.
             now: trio time of the cancel.
         """
+        self._note_timeout()
         if self.cause is None or self.cause == "pause":
             self.cause, self.cancelled_at = cause, now
         pause = cause == "pause"
@@ -197,7 +192,8 @@ class NodeTask:
                 scope.deadline = min(scope.deadline, now + self.port.grace)
 
     def cut(self) -> None:
-        """Drop the grace of the sections that are open (a forced stop)."""
+        """Drop the grace of its sections, those included that it has yet to open (a forced stop)."""
+        self.cancelled_at = -math.inf
         for scope, _ in self._sections:
             scope.cancel()
 
@@ -205,6 +201,17 @@ class NodeTask:
     def in_atomic(self) -> bool:
         """Whether it is in a section that a pause waits for."""
         return any(atomic for _, atomic in self._sections)
+
+    def _note_timeout(self) -> None:
+        """The first cause counts: a pause that comes after the timeout does not make up for it.
+
+        Cancelled by nobody of ours and before its time, it was an observer, and that is an interruption.
+        """
+        scope = self.scope
+        if self.cause is not None or scope is None or not scope.cancel_called:
+            return
+        if scope.deadline <= trio.current_time():
+            self.cause, self.cancelled_at = "timeout", scope.deadline
 
     # Of the context: what is known
 
@@ -337,7 +344,7 @@ class NodeTask:
                 await ready.wait()
         finally:
             self.resting -= 1
-            self.port.mailbox.report(Unasked(self))
+            self.port.mailbox.report(Unasked(self, key))
         if not slot:
             raise NodeError(f"nobody answered {prompt!r} in time", code="no_answer")
         return slot[0]
@@ -439,18 +446,21 @@ class NodeTask:
             if rest is None:
                 raise
             self._error = rest.exceptions[0] if len(rest.exceptions) == 1 else rest
+            self._let_through()
             if cancelled is not None:
                 raise cancelled from None
-            self._let_through()
         except BaseException as error:  # noqa: BLE001, ASYNC103  a node's failure is data; Cancelled was raised above
             self._error = error
             self._let_through()
         return True  # noqa: ASYNC910  whether a node awaits is its own affair
 
     def _let_through(self) -> None:
-        """Ctrl-C is not the node's failure: whoever runs the program has to see it."""
-        if isinstance(self._error, KeyboardInterrupt):
-            raise self._error
+        """Ctrl-C is not the node's failure: whoever runs the program has to see it, also in the groups of nurseries."""
+        error = self._error
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        if isinstance(error, BaseExceptionGroup) and error.subgroup(KeyboardInterrupt) is not None:
+            raise error
 
     async def _note(self, key: str, value: Json) -> None:
         """Have a note written, and wait until it is durable."""

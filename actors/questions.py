@@ -48,11 +48,23 @@ class Questions:
             task.node_id, task.iteration, NodeStatus.RUNNING, attempt=task.attempt, waiting=asked.waiting
         )
 
-    def withdraw(self, task: NodeTask) -> None:
-        """A node does not wait any more. Idempotent."""
-        left = [asked for asked in self._asked.pop(task.node_id, ()) if asked.task is not task]
+    def withdraw(self, task: NodeTask, key: str | None = None) -> None:
+        """A node does not wait any more, for one answer or (None) for any. Idempotent."""
+        left = [
+            asked
+            for asked in self._asked.pop(task.node_id, ())
+            if asked.task is not task or (key is not None and asked.key != key)
+        ]
         if left:
             self._asked[task.node_id] = left
+
+    def hand_over(self) -> None:
+        """The run goes on: answers that were kept meanwhile go to whoever still waits for them."""
+        for node_id in [node_id for node_id, kept in self._kept.items() if kept and node_id in self._asked]:
+            kept, asked = self._kept[node_id], self._asked[node_id]
+            while kept and asked:
+                self._answer(asked.pop(0), kept.pop(0))
+            self._recorder.note(f"input/{node_id}", list(kept) or None)
 
     def answer(self, node_id: str, value: Json, *, keep: bool) -> Refusal | None:
         """A person answers.

@@ -28,7 +28,8 @@ class Outcome:
     """The result as JSON, or a `Fired` whose values are JSON."""
     error: BaseException | None = None
     interrupted: bool = False
-    timed_out: bool = False
+    cause: str | None = None
+    """Why it was being cancelled when it reported. None: it was not, whatever it has been told since."""
 
 
 @attrs.frozen(eq=False)
@@ -64,9 +65,10 @@ class Asked:
 
 @attrs.frozen(eq=False)
 class Unasked:
-    """It does not wait any more."""
+    """It does not wait for that answer any more."""
 
     task: "NodeTask"
+    key: str
 
 
 @attrs.frozen(eq=False)

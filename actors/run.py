@@ -150,6 +150,7 @@ class RunActor:
         self._fault: dict[str, str | None] = {}
         self._started_at = 0.0
         self._decided = False
+        self._waking = False
         self._wall = wall
         self._recorder = Recorder(
             view, claim=plan.claim, journal=journal, due=self._enqueue, progress=progress, wall=wall
@@ -245,8 +246,13 @@ class RunActor:
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                self._begin()
-                await self._serve(nursery)
+                try:
+                    self._begin()
+                    await self._serve(nursery)
+                except BaseException as error:
+                    # Nobody serves the mailbox any more: who waits in a section for an answer has its grace, no more.
+                    self._cancel("internal_error" if isinstance(error, Exception) else "shutdown")
+                    raise
                 nursery.cancel_scope.cancel()
             if not self._scope.cancel_called:
                 await self._end()
@@ -350,11 +356,12 @@ class RunActor:
             case Left():
                 self._left(message.generation)
             case Asked():
-                # One that was told to leave asks nobody any more.
-                if message.task.cause is None:
+                # One that was told to leave asks nobody any more, unless it is in a section that a pause waits for.
+                task = message.task
+                if task.cause is None or (task.cause == "pause" and task.in_atomic):
                     self._questions.ask(message)
             case Unasked():
-                self._questions.withdraw(message.task)
+                self._questions.withdraw(message.task, message.key)
             case _Halt():
                 self._halting_once("shutdown")
             case _Warning():
@@ -486,6 +493,7 @@ class RunActor:
         self._clock.go()
         self._drain = False
         self._recorder.event(RunChanged, status=self.status)
+        self._questions.hand_over()
 
     def _halting_once(self, cause: str) -> None:
         if self.status not in _HALTING and self.status not in ENDED:
@@ -559,11 +567,14 @@ class RunActor:
         ticket = self._recorder.congestion()
         if ticket is None or self._nursery is None:
             return False
-        self._nursery.start_soon(self._wake_after, ticket)
+        if not self._waking:
+            self._waking = True
+            self._nursery.start_soon(self._wake_after, ticket)
         return True
 
     async def _wake_after(self, ticket: Ticket) -> None:
         await ticket
+        self._waking = False
         self.mailbox.report(_Wake())
 
     # The ending
@@ -583,6 +594,7 @@ class RunActor:
             case _:
                 message = f"failed: {error}"
         self._recorder.log("error" if final is RunStatus.FAILED else "info", message)
+        self._decided = True
         await self._recorder.end(
             RunEnded,
             close=final,

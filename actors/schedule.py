@@ -199,12 +199,12 @@ class Schedule:
             self.succeeded(step, region, outcome.value, attempt=task.attempt)
         elif region in self._cut:
             self.skip(task.node_id, region, "break")
-        elif task.cause is not None or (outcome.interrupted and not outcome.timed_out):
+        elif outcome.cause == "timeout":
+            self.failed(step, region, timed_out(step), attempt=task.attempt, halting=halting)
+        elif outcome.cause is not None or outcome.error is None:
             self._interrupted(outcome, halting=halting)
-        elif outcome.timed_out:
-            self.failed(step, region, timed_out(step), attempt=task.attempt)
-        elif outcome.error is not None:
-            self.failed(step, region, outcome.error, attempt=task.attempt)
+        else:
+            self.failed(step, region, outcome.error, attempt=task.attempt, halting=halting)
 
     def halt(self) -> None:
         """The run stops or fails: what is only waiting gets its end status now, what is in flight when it reports."""
@@ -220,6 +220,7 @@ class Schedule:
             if (ready.step.node.id, ready.region.iteration) in self._began:
                 self.skip(ready.step.node.id, ready.region, "cancelled")
         self._ready.clear()
+        self._loops.halt()
         self._due.clear()
         self._turned.clear()
 
@@ -232,10 +233,11 @@ class Schedule:
 
     def abort(self) -> None:
         """A bug of the runtime: every instance that began gets an end status, whatever else was meant for it."""
-        for node_id, iteration in list(self.in_flight):
-            self.skip(node_id, self.in_flight[node_id, iteration].region, "cancelled")
         self.in_flight.clear()
         self.halt()
+        for key in [key for key in self._began if key not in self._loops]:
+            if (region := self._view.region(*key)) is not None:
+                self.skip(key[0], region, "cancelled")
 
     def scope_of(self, node_id: str, region: Region) -> Callable[[str], Json]:
         """What an expression of a node may name: `nodes`, `inputs`, `vars`, `item`, `index`, `run`."""
@@ -331,23 +333,26 @@ class Schedule:
         if outcome.error is not None:
             self._say.log(
                 "warn",
-                f"{task.node_id!r} was cancelled ({task.cause}) and raised {_describe(outcome.error)}",
+                f"{task.node_id!r} was cancelled ({outcome.cause}) and raised {_describe(outcome.error)}",
                 node_id=task.node_id,
                 iteration=task.iteration,
             )
         if halting:
             self.skip(task.node_id, task.region, "cancelled")
             return
-        reason = "paused" if task.cause == "pause" else "interrupted"
+        reason = "paused" if outcome.cause == "pause" else "interrupted"
         self._say.node(task.node_id, task.iteration, NodeStatus.PENDING, attempt=task.attempt, reason=reason)
         self._ready.appendleft(_Ready(task.step, task.region, task.attempt))
 
-    def failed(self, step: Step, region: Region, error: BaseException, *, attempt: int) -> None:
+    def failed(self, step: Step, region: Region, error: BaseException, *, attempt: int, halting: bool = False) -> None:
         """An attempt failed: the next one comes after a delay on the run's clock, or it was the last."""
         node = step.node
         retry = node.settings.retry
         if attempt >= retry.max_attempts:
-            self._error(step, region, error, attempt=attempt)
+            self._error(step, region, error, attempt=attempt, halting=halting)
+            return
+        if halting:
+            self.skip(node.id, region, "cancelled")
             return
         delay = min(retry.max_delay, retry.delay * retry.backoff ** min(attempt - 1, 64))
         if retry.jitter:
@@ -368,12 +373,14 @@ class Schedule:
 
         self._retries[key] = (ready, self._timers.at(self._clock.now() + delay, again))
 
-    def _error(self, step: Step, region: Region, error: BaseException, *, attempt: int) -> None:
+    def _error(self, step: Step, region: Region, error: BaseException, *, attempt: int, halting: bool) -> None:
         """The last attempt failed: through its error port, or past it, or the run fails."""
         message, code, kind = _describe(error), getattr(error, "code", None) or "node_failed", type(error).__name__
         said: dict[str, Any] = {"error": message, "code": code, "attempt": attempt}
         value = {"message": message, "type": kind, "attempts": attempt}
-        if step.has_error_edge:
+        if halting:
+            said |= _UNFIRED
+        elif step.has_error_edge:
             said |= {"fired": (ERROR,), "values": {ERROR: value}}
         elif step.node.settings.on_error == "continue":
             ports = () if step.control or step.node.id in self._view.workflow.bodies else step.fires
