@@ -36,17 +36,15 @@ async def test_a_pause_after_the_timeout_does_not_make_up_for_it(autojump_clock,
 
 
 @pytest.mark.parametrize(
-    ("action", "attempts", "run_ends", "node_ends", "runs"),
+    ("action", "attempts", "ends"),
     [
-        ("pause", 1, RunStatus.FAILED, NodeStatus.ERROR, 1),
-        ("pause", 2, RunStatus.FAILED, NodeStatus.ERROR, 2),
-        ("stop", 1, RunStatus.STOPPED, NodeStatus.ERROR, 1),
-        ("stop", 2, RunStatus.STOPPED, NodeStatus.SKIPPED, 1),
+        ("pause", 1, (RunStatus.FAILED, NodeStatus.ERROR, 1)),
+        ("pause", 2, (RunStatus.FAILED, NodeStatus.ERROR, 2)),
+        ("stop", 1, (RunStatus.STOPPED, NodeStatus.ERROR, 1)),
+        ("stop", 2, (RunStatus.STOPPED, NodeStatus.SKIPPED, 1)),
     ],
 )
-async def test_a_failure_before_a_command_is_a_failure(
-    autojump_clock, world, action, attempts, run_ends, node_ends, runs
-):
+async def test_a_failure_before_a_command_is_a_failure(autojump_clock, world, action, attempts, ends):
     """The node failed by itself and its report was on the way when the command came: it counts as an attempt."""
 
     async def fail(ctx):
@@ -61,9 +59,8 @@ async def test_a_failure_before_a_command_is_a_failure(
     await run.resume()
     await run.wait()
     story = await world.story(run)
-    assert (run.status, run.view.nodes["a"].status) == (run_ends, node_ends)
-    tries = [e.attempt for e in story if isinstance(e, NodeChanged) and (e.node_id, e.status) == ("a", "running")]
-    assert tries == list(range(1, runs + 1))
+    tries = [e for e in story if isinstance(e, NodeChanged) and (e.node_id, e.status) == ("a", "running")]
+    assert (run.status, run.view.nodes["a"].status, len(tries)) == ends
     assert not [line for line in world.logs(story, "warn") if "was cancelled" in line]
 
 
@@ -194,7 +191,7 @@ async def test_a_pause_waits_for_a_thread(autojump_clock, world):
         return "done"
 
     world.deeds["a"] = lambda ctx: ctx.run_sync(block)
-    run = await world.start("s >> a", a="do")
+    run = await world.start("s >> a >> b", a="do", b="log")
     try:
         await trio.sleep(1)
         await run.pause()
