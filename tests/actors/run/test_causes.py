@@ -157,7 +157,7 @@ async def test_the_tasks_that_a_node_starts_end_with_it(autojump_clock, world):
 
 async def test_a_failed_effect_is_run_again_and_one_that_worked_is_not(autojump_clock, world):
     """`once` remembers what was returned over retries; what raised is tried again under the same key."""
-    keys = {"first": [], "second": []}
+    keys: dict[str, list[str]] = {"first": [], "second": []}
 
     async def mail(ctx):
         async def first():

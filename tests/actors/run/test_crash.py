@@ -1,6 +1,6 @@
 """A bug costs one run: it ends, is told to have failed, and nobody who asks it is left without an answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import attrs
@@ -148,9 +148,12 @@ class _Broken:
 
     done = False
 
-    def __await__(self):
-        raise JournalError("the disk is full")
-        yield  # makes this a generator, as an awaitable's must be
+    def __await__(self) -> Generator[None]:
+        return _refused().__await__()
+
+
+async def _refused() -> None:
+    raise JournalError("the disk is full")
 
 
 @attrs.define(eq=False)
