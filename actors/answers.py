@@ -65,9 +65,9 @@ def answer_input(command: NodeInput, run: Record, *, was: RunStatus, refusal: Re
 def answer_ended(command: Control | NodeInput, run: Record) -> ControlReply | InputReply:
     """The reply of a run that is over: a stop gets the recorded ending, everything else is refused.
 
-    One that was cut off by the end of its runtime is over too, without an ending: of that nothing is promised.
+    One that the end of its runtime found unfinished has no ending here: it goes on if its journal has a tomorrow.
     """
-    refusal: Refusal | None = (ActorGone.code, f"the run was cut off while it was {run.status}")
+    refusal: Refusal | None = (ActorGone.code, f"the server ended while the run was {run.status}")
     if isinstance(command, NodeInput):
         refusal = refusal_of(Action.INPUT, run.status) if run.status in ENDED else refusal
         return answer_input(command, run, was=run.status, refusal=refusal)

@@ -11,6 +11,8 @@ __all__ = [
     "ActorsError",
     "Busy",
     "ExpressionError",
+    "Fenced",
+    "Gap",
     "JournalError",
     "KindError",
     "NodeError",
@@ -67,6 +69,18 @@ class JournalError(ActorsError):
     """The journal refused or could not do what was asked; its text says which run and seq."""
 
     code = "journal_error"
+
+
+class Gap(JournalError):
+    """An append that is not the run's next one. A bug of whoever appends: nothing was written."""
+
+    code = "gap"
+
+
+class Fenced(JournalError):
+    """An append to a run that somebody else executes now, or that has ended: stop its work here at once."""
+
+    code = "fenced"
 
 
 class KindError(ActorsError):

@@ -44,6 +44,11 @@ class Run:
         """The graph."""
         return self._actor.view.workflow
 
+    async def begun(self) -> None:
+        """Wait until its first event is durable, or it has turned out that there will be none."""
+        await self._actor.begun.wait()
+        await self._actor.durable()
+
     async def events(self, after: int = 0) -> AsyncGenerator[Event, None]:
         """Its events after a seq, from the journal: replay, then live; ends after the ending.
 

@@ -148,6 +148,16 @@ class Hub:
         for listener in {**self._everywhere, **self._workflows.get(workflow_id, {})}:
             self._hear(listener, [run_id])
 
+    def close(self, run_id: str) -> None:
+        """A run was opened, and does not begin after all: whoever waited for it waits for the next one. Idempotent."""
+        if self._runs.pop(run_id, None) is None:
+            return
+        topic = self._topics.get(run_id)
+        for listener in [each for each in self._listeners.values() if run_id in each.subscriptions]:
+            listener.leave(run_id)
+        if topic is not None:
+            self._release(topic)
+
     def publish(self, run_id: str, events: Sequence[Event], notes: Sequence[Note]) -> None:
         """Hear a committed batch. Called by the journal; never raises, never waits."""
         run = self._runs.get(run_id)

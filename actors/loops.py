@@ -112,6 +112,32 @@ class Loops:
                 return
         self._next(turning)
 
+    def restore(self, step: Step, region: Region, *, attempt: int, began: float) -> None:
+        """A loop node was running in another process: go on with the turn that is under way.
+
+        Args:
+            step: the loop node.
+            region: where it lives.
+            attempt: which one.
+            began: on the run's clock.
+        """
+        turning = _Turning(step, region, attempt)
+        self._running[step.node.id, region.iteration] = turning
+        if (timeout := step.node.settings.timeout) is not None:
+            turning.timer = self._timers.at(began + timeout, lambda: self._timed_out(turning))
+        try:
+            self._count(turning)
+        except NodeError as error:
+            if not self._dry_run:
+                self._fail(turning, error)
+                return
+        inner = self._view.turn(step.node.id, region.iteration)
+        if inner is None:
+            self._next(turning)
+            return
+        turning.turn = inner.turn
+        self._schedule.resolved(inner)
+
     def turn_over(self, region: Region, cause: str | None) -> None:
         """Every member of a turn has an end status.
 

@@ -38,7 +38,12 @@ from protocol.graph import Node
 from protocol.messages import Iteration, Json, Level, Waiting
 from protocol.view import VAR, Region, instance_key
 
-__all__ = ["NodeTask", "Port", "Step"]
+__all__ = ["IN_DOUBT", "NodeTask", "Port", "Step"]
+
+IN_DOUBT: Final = "in_doubt"
+"""Code of the error of a node that may have acted already, and must not act twice."""
+SLEEP_NOTED: Final = 1.0
+"""Seconds from which on a sleep is noted when it begins: a crash repeats less than that."""
 
 LOG_LINES_PER_SECOND: Final = 1_000
 """Of one node; what is more is counted and said in one line."""
@@ -85,6 +90,8 @@ class Port:
     scope: "Callable[[NodeTask], Scope]"
     """What expressions of a node may name."""
     wall: Callable[[], float]
+    now: Callable[[], float]
+    """The run's clock."""
     driver: Driver
     artifacts: Artifacts
     observer: Observer
@@ -102,6 +109,7 @@ class NodeTask:
 
     __slots__ = (
         "_asks",
+        "_at_most_once",
         "_config",
         "_error",
         "_lines",
@@ -116,6 +124,7 @@ class NodeTask:
         "cancelled_at",
         "cause",
         "idempotency_key",
+        "in_doubt",
         "inputs",
         "iteration",
         "key",
@@ -127,12 +136,23 @@ class NodeTask:
         "step",
     )
 
-    def __init__(self, step: Step, region: Region, *, port: Port, inputs: Mapping[str, Json], attempt: int) -> None:
+    def __init__(
+        self,
+        step: Step,
+        region: Region,
+        *,
+        port: Port,
+        inputs: Mapping[str, Json],
+        attempt: int,
+        in_doubt: bool = False,
+    ) -> None:
         self.step = step
         self.region = region
         self.port = port
         self.inputs = inputs
         self.attempt = attempt
+        self.in_doubt = in_doubt
+        """A crash came while this attempt ran in another process."""
         self.node_id = step.node.id
         self.iteration: Iteration = region.iteration
         self.key = instance_key(self.node_id, self.iteration)
@@ -143,6 +163,7 @@ class NodeTask:
         """Why it is being cancelled; told before the cancel."""
         self.cancelled_at = math.inf
         self.resting = 0
+        self._at_most_once = False
         self._config: object = None
         self._value: object = None
         self._error: BaseException | None = None
@@ -299,17 +320,23 @@ class NodeTask:
     # Of the context: what may be awaited
 
     async def sleep(self, seconds: float, name: str | None = None) -> None:
-        """Sleep; after a pause or a retry go on with what remained."""
+        """Sleep; after a pause, a retry or a crash go on with what remained."""
         self._sleeps += 1
         key = f"sleep/{self.key}/{name or self._sleeps}"
-        left = self.port.notes.get(key, seconds)
-        began = trio.current_time()
+        began = self.port.now()
+        note = self.port.notes.get(key)
+        left = seconds if note is None else note["left"]
+        if note is not None and "since" in note:
+            # The process that noted it is gone; on the run's clock its end is now.
+            left = max(0.0, left - (began - note["since"]))
+        if left >= SLEEP_NOTED:
+            self.port.mailbox.report(Noted(key, {"left": left, "since": began}, self))
         self._rest()
         try:
             await trio.sleep(left)
         finally:
             self.resting -= 1
-            self._memory[key] = max(0.0, left - (trio.current_time() - began))
+            self._memory[key] = {"left": max(0.0, left - (self.port.now() - began))}
 
     async def sleep_until(self, when: float) -> None:
         """Sleep until a wall time; a pause does not move it."""
@@ -356,6 +383,9 @@ class NodeTask:
         if record is not None and "result" in record:
             await trio.lowlevel.checkpoint()
             return record["result"]  # type: ignore[no-any-return]
+        if record is not None and self._at_most_once:
+            what = "failed" if "failed" in record else "was begun when the server crashed"
+            raise NodeError(f"{name!r} {what}, and may have acted: it is done at most once", code=IN_DOUBT)
         if (ticket := self.port.written()) is not None:
             await ticket
         async with self.atomic():
@@ -432,6 +462,9 @@ class NodeTask:
                 await ticket
             if step.prepared is not None:
                 self._config = step.prepared.resolve(port.scope(self))
+                self._at_most_once = step.prepared.spec.traits(self._config).at_most_once
+            if self.in_doubt and self._at_most_once:
+                raise NodeError("a crash came while it ran: it may have acted, and does so at most once", code=IN_DOUBT)
             value = await step.work(self)
             if isinstance(value, Fired):
                 value.ports = to_json(value.ports, what="what it fires", limit=port.max_result)

@@ -5,7 +5,7 @@ id; if none does it is kept – at most `MAX_KEPT` per node – for the next tha
 crash between answer and use loses nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from actors.answers import Refusal
@@ -34,6 +34,10 @@ class Questions:
         self._noted = noted
         self._asked: dict[str, list[Asked]] = {}
         self._kept: dict[str, list[Json]] = {}
+
+    def restore(self, node_id: str, kept: Sequence[Json]) -> None:
+        """Answers that waited for a node in another process."""
+        self._kept[node_id] = list(kept)
 
     def ask(self, asked: Asked) -> None:
         """A node waits: show the question, unless its answer is there already."""

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+from actors.errors import JournalError
 from actors.journal import Claim, Journal, Note, Ticket
 from protocol.messages import Event, Iteration, Json, Level, Logged, NodeChanged, NodeProgress
 from protocol.states import NodeStatus, RunStatus
@@ -25,7 +26,6 @@ class Recorder:
 
     Args:
         view: told of everything at once.
-        claim: the right to write this run.
         journal: gets it, step by step.
         due: hears what became due by it.
         progress: hears how far nodes are; kept nowhere.
@@ -36,25 +36,28 @@ class Recorder:
         self,
         view: View,
         *,
-        claim: Claim,
         journal: Journal,
         due: Callable[[Sequence[Due]], None],
         progress: Callable[[NodeProgress], None],
         wall: Callable[[], float],
     ) -> None:
         self._view = view
-        self._claim = claim
+        self._claim: Claim | None = None
         self._journal = journal
         self._due = due
         self._progress = progress
         self._wall = wall
-        self._seq = 0
+        self._seq = view.last_seq
         self._progressed = 0
         self._events: list[Event] = []
         self._notes: list[Note] = []
         self._last: Ticket | None = None
         self._open: deque[tuple[Ticket, int]] = deque()
         self._uncommitted = 0
+
+    def begin(self, claim: Claim) -> None:
+        """From now on it may write."""
+        self._claim = claim
 
     def node(self, node_id: str, iteration: Iteration, status: NodeStatus, **fields: Any) -> None:
         """A node instance got a status."""
@@ -124,6 +127,8 @@ class Recorder:
         """
         if not (self._events or self._notes):
             return
+        if self._claim is None:
+            raise JournalError(f"run {self._view.run_id} is nobody's yet")
         events, self._events = self._events, []
         notes, self._notes = self._notes, []
         self._last = ticket = self._journal.append_nowait(self._claim, events, notes, close=close)

@@ -16,6 +16,12 @@ that withdraws a drain goes on in the same generation, one that withdraws a `now
 that nothing of the run runs. A command that comes while the ending is committed waits and is answered as to a run that
 has ended. Then the mailbox is closed, and whoever still comes is answered from the record.
 
+*A run that goes on.* A run that another process left is folded from the journal (`actors.recovery`) before its actor
+begins, and goes on in the state in which it was: paused ones stay paused, what was running runs again.
+
+*Shutdown.* A durable journal has a tomorrow: `leave` cancels the nodes outside of their atomic sections, records what
+they did, and writes no run state and no ending. Else `halt` is a stop.
+
 *Cancel.* The task ends early only through `halt_now` of the runtime (its shutdown grace is over): the nodes are
 cancelled without grace, the journal has what was handed over, and no ending is claimed.
 """
@@ -30,6 +36,7 @@ import attrs
 import trio
 
 from actors.answers import Record, Refusal, answer_control, answer_ended, answer_input, refusal_of
+from actors.errors import Fenced, ShuttingDown
 from actors.expressions import Scope
 from actors.generations import Generation, Generations, Left
 from actors.journal import Claim, Journal, Ticket
@@ -38,6 +45,7 @@ from actors.node import NodeTask, Port, Step
 from actors.observer import Observer
 from actors.questions import Questions
 from actors.recorder import Recorder
+from actors.recovery import Past, restore
 from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked
 from actors.schedule import STEP, Schedule
 from actors.timers import RunClock, Timers
@@ -59,6 +67,8 @@ __all__ = ["Plan", "RunActor"]
 
 TICK: Final = 1e-6
 """Seconds by which a timer may be early: the sum of two floats can fall short of what was waited for."""
+NAMED_NODES: Final = 10
+"""How many a log line names."""
 NAG_SECONDS: Final = 5.0
 """Between two warnings about a node that does not end."""
 
@@ -74,8 +84,9 @@ class Plan:
     config: ExecutionConfig
     steps: Mapping[str, Step]
     warnings: Sequence[Problem]
-    claim: Claim
     seed: int
+    starter: str
+    """The session that started it."""
     slots: int
     """Nodes at a time."""
     grace: float
@@ -102,12 +113,17 @@ class _Halt:
     """The runtime ends: stop, as `shutdown`."""
 
 
+@attrs.frozen
+class _Leave:
+    """The runtime ends: come to rest, and leave the run to the next process."""
+
+
 class RunActor:
     """One run. Made by the runtime; see the theory of operation above.
 
     Args:
         plan: what it is started with.
-        view: its state, fresh; nobody else changes it.
+        view: its state, fresh or as another process left it; nobody else changes it.
         journal: takes its events.
         mailbox: its own.
         make_port: what its nodes get, from the actor and what their expressions may name.
@@ -136,6 +152,8 @@ class RunActor:
         """Set when its first event has a seq and is handed to the journal, or the actor is gone."""
         self.ended = trio.Event()
         """Set when the ending is durable, or the actor is gone."""
+        self.leaving = False
+        """It comes to rest without an ending: the next process goes on with it."""
         self.abandoned: list[str] = []
         self._observer = observer
         self._clock = RunClock()
@@ -152,9 +170,7 @@ class RunActor:
         self._decided = False
         self._waking = False
         self._wall = wall
-        self._recorder = Recorder(
-            view, claim=plan.claim, journal=journal, due=self._enqueue, progress=progress, wall=wall
-        )
+        self._recorder = Recorder(view, journal=journal, due=self._enqueue, progress=progress, wall=wall)
         self._schedule = Schedule(
             view,
             plan.steps,
@@ -186,22 +202,41 @@ class RunActor:
         """Say in the run's log what the watchdog found."""
         self.mailbox.report(_Warning(message, key.partition("/")[0]))
 
-    async def live(self) -> None:  # noqa: ASYNC910  it awaits its nursery
-        """The actor's task. Ends after its ending."""
+    @property
+    def clock(self) -> RunClock:
+        """The run's clock."""
+        return self._clock
+
+    async def live(self, claim: Claim, past: Past | None = None) -> None:  # noqa: ASYNC910  it awaits its nursery
+        """The actor's task. Ends after its ending, or when it has left.
+
+        Args:
+            claim: the right to write the run.
+            past: what another process did of it; the view is its view.
+        """
+        self._recorder.begin(claim)
         label = f"run:{self.plan.run_id}"
         self._observer.scope(label, self._scope)
         try:
             with self._scope:
-                await self._supervise()
+                await self._supervise(past)
         finally:
             self._observer.unscope(label)
-            self.mailbox.close()
-            self.begun.set()
-            self.ended.set()
+            self.dismiss()
+
+    def dismiss(self) -> None:
+        """It never lived: the journal did not take it."""
+        self.mailbox.close()
+        self.begun.set()
+        self.ended.set()
 
     def halt(self) -> None:
         """The runtime ends: stop as `shutdown`, with the usual grace."""
         self.mailbox.report(_Halt())
+
+    def leave(self) -> None:
+        """The runtime ends: come to rest, without an ending."""
+        self.mailbox.report(_Leave())
 
     async def durable(self) -> None:  # noqa: ASYNC910  as a ticket that is done
         """Wait until all that was said so far is durable."""
@@ -242,19 +277,24 @@ class RunActor:
 
     # The actor's loop
 
-    async def _supervise(self) -> None:  # noqa: ASYNC910  ditto
+    async def _supervise(self, past: Past | None) -> None:  # noqa: ASYNC910  ditto
         try:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 try:
-                    self._begin()
+                    if past is None or past.view.status is RunStatus.PENDING:
+                        self._begin()
+                    else:
+                        self._go_on(past)
                     await self._serve(nursery)
                 except BaseException as error:
                     # Nobody serves the mailbox any more: who waits in a section for an answer has its grace, no more.
                     self._cancel("internal_error" if isinstance(error, Exception) else "shutdown")
                     raise
                 nursery.cancel_scope.cancel()
-            if not self._scope.cancel_called:
+            if self.leaving:
+                await self.durable()
+            elif not self._scope.cancel_called:
                 await self._end()
         except* Exception as bugs:  # noqa: BLE001  told as `internal_error`
             # Ctrl-C in a node, and being cut off, are no bugs: they go on to whoever runs the program.
@@ -274,9 +314,7 @@ class RunActor:
             self._recorder.note(f"{VAR}{name}", value)
         for node_id in (name for name in workflow.nodes if name in workflow.unreachable):
             self._recorder.node(node_id, (), NodeStatus.SKIPPED, reason="unreachable")
-        if plan.config.timeout is not None:
-            limit = plan.config.timeout
-            self._timers.at(limit, lambda: self._timed_out(limit))
+        self._set_deadline()
         # What was said before there was a first event is applied right after it, before any node.
         for ask in self._pending_commands():
             self._command(ask, was=RunStatus.PENDING if self.status is RunStatus.RUNNING else self.status)
@@ -285,11 +323,39 @@ class RunActor:
         self._recorder.flush()
         self.begun.set()
 
+    def _go_on(self, past: Past) -> None:
+        """Where another process left it."""
+        view = self.view
+        self.status = view.status
+        self._clock.start_at(past.elapsed)
+        self._started_at = view.started_at or past.at
+        self._cause, self._fault = past.cause, past.fault
+        halting = self.status in _HALTING
+        self._recorder.log("info", f"run {self.plan.run_id} goes on after a restart; it was {self.status}")
+        again = restore(
+            past, self.plan.steps, schedule=self._schedule, recorder=self._recorder, questions=self._questions
+        )
+        if again and not halting:
+            self._recorder.log("info", f"{len(again)} nodes run again: {', '.join(again[:NAMED_NODES])}")
+        if halting:
+            self._schedule.halt()
+        else:
+            self._set_deadline()
+            self._schedule.settle()
+        if self.status is RunStatus.PAUSED:
+            self._clock.stop()
+        self._recorder.flush()
+        self.begun.set()
+
+    def _set_deadline(self) -> None:
+        if (limit := self.plan.config.timeout) is not None:
+            self._timers.at(limit, lambda: self._timed_out(limit))
+
     async def _serve(self, nursery: trio.Nursery) -> None:
         """Until the run is over: messages, timers, starts, one batch to the journal; again."""
         while True:
             self._take_all()
-            if self.status is RunStatus.RUNNING and not self._generations.ready and not self._schedule.idle:
+            if self._goes_on and not self._generations.ready and not self._schedule.idle:
                 await self._generations.open(nursery)
             more = self._advance()
             self._recorder.flush()
@@ -320,6 +386,8 @@ class RunActor:
         if self.status in _HALTING:
             self._close_if_quiet()
             return False
+        if self.leaving:
+            return self.mailbox.waiting
         self._schedule.settle()
         self._rest_if_quiet()
         more = False
@@ -327,6 +395,11 @@ class RunActor:
             more = self._schedule.start_ready()
         self._close_if_quiet()
         return more or self.mailbox.waiting
+
+    @property
+    def _goes_on(self) -> bool:
+        """Nodes may be started."""
+        return self.status is RunStatus.RUNNING and not self.leaving
 
     async def _wait(self) -> None:
         deadline = min(self._clock.trio_time(self._timers.next_due()), self._nags.next_due())
@@ -364,6 +437,8 @@ class RunActor:
                 self._questions.withdraw(message.task, message.key)
             case _Halt():
                 self._halting_once("shutdown")
+            case _Leave():
+                self._leave()
             case _Warning():
                 self._recorder.log("warn", message.message, node_id=message.node_id)
             case Rested() | _Wake():
@@ -375,7 +450,7 @@ class RunActor:
         """Nothing runs and nothing will."""
         if self._generations:
             return False
-        return self.status in _HALTING or (self.status in _ALIVE and self._schedule.idle)
+        return self.leaving or self.status in _HALTING or (self.status in _ALIVE and self._schedule.idle)
 
     # Generations
 
@@ -385,7 +460,9 @@ class RunActor:
 
     def _rest_if_quiet(self) -> None:
         """Nothing is in flight any more, or nothing was yet: a pause can follow a resume in the same step."""
-        if not self._generations and self.status is RunStatus.PAUSING and not self._schedule.idle:
+        if self.leaving or self._generations:
+            return
+        if self.status is RunStatus.PAUSING and not self._schedule.idle:
             self._move(Trigger.QUIET)
             self._clock.stop()
             self._recorder.event(RunChanged, status=self.status)
@@ -425,6 +502,8 @@ class RunActor:
                 asks.append(message)
             elif isinstance(message, _Halt) and self.status is RunStatus.RUNNING:
                 self._halting_once("shutdown")
+            elif isinstance(message, _Leave):
+                self._leave()
 
     def _command(self, ask: Ask[Any, Any], *, was: RunStatus) -> None:
         command = ask.command
@@ -446,6 +525,8 @@ class RunActor:
     def _steer(self, ask: Ask[Any, Any], command: Control, was: RunStatus) -> None:
         action = Action(command.action)
         refusal = refusal_of(action, was)
+        if self.leaving:
+            refusal = (ShuttingDown.code, "the server shuts down; the run goes on, and can be steered, when it is back")
         if refusal is None and command.step:
             refusal = ("not_supported", "a run can not be stepped yet; resume without `step`")
         after, apply = self.status, None
@@ -509,6 +590,14 @@ class RunActor:
             self._recorder.log("info", "stopping" if cause == "stop" else f"stopping ({cause})")
         self._schedule.halt()
         self._cancel(cause)
+        self._nags.at(trio.current_time() + self.plan.grace + 1.0, self._nag_halt)
+
+    def _leave(self) -> None:
+        """Nothing new starts, what runs is cancelled; a run that is about to end does so."""
+        if self.status in _HALTING or self.status in ENDED:
+            return
+        self.leaving = True
+        self._cancel("shutdown")
         self._nags.at(trio.current_time() + self.plan.grace + 1.0, self._nag_halt)
 
     def _timed_out(self, limit: float) -> None:
@@ -628,6 +717,10 @@ class RunActor:
 
     async def _crashed(self, error: BaseException) -> None:  # noqa: ASYNC910  as the journal does
         """A bug of the runtime: this run fails with `internal_error`, nobody else notices."""
+        if isinstance(error, Fenced):
+            # Whoever has it now tells its ending.
+            _logger.warning("run %s is executed elsewhere now: %s", self.plan.run_id, error)
+            return
         _logger.error("run %s: a bug of the runtime", self.plan.run_id, exc_info=error)
         if self._decided or self.status in ENDED:
             return  # noqa: ASYNC910  it is told already

@@ -17,6 +17,7 @@ from its submit to its end; of an ended one only its summary is kept, as long as
 
 import itertools
 import logging
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -25,34 +26,45 @@ from functools import partial
 from importlib import metadata
 from typing import Any, Final
 
+import attrs
 import trio
 
 from actors.answers import Record, answer_ended, answer_lost
 from actors.artifacts import ArtifactStore, open_artifacts
-from actors.errors import ActorsError, Busy, RunActive, ShuttingDown, UnknownRun
+from actors.errors import ActorsError, Busy, JournalError, RunActive, ShuttingDown, UnknownRun
 from actors.expressions import Scope
 from actors.handle import Run
 from actors.hub import Hub, open_hub
-from actors.journal import Journal, Keep, MemoryJournal, RunPage
+from actors.journal import Claim, Created, Journal, Keep, RunPage
+from actors.journals import MemoryJournal
 from actors.mailbox import Ask, Mailbox
 from actors.node import NodeTask, Port
 from actors.observer import NULL, Observer
+from actors.recovery import Past, read
 from actors.registry import Registry
 from actors.run import Plan, RunActor
 from actors.settings import Settings
 from actors.simulated import SimulatedDriver
+from actors.spec import Spec
 from actors.steps import make_steps
 from actors.watchdog import Stuck, open_watchdog
-from protocol.errors import BadField, InvalidWorkflow
+from protocol.errors import BadField, InvalidWorkflow, ProtocolError
 from protocol.execution import ExecutionConfig, parse_execution_config
 from protocol.graph import Limits, Problem, Validation, Workflow, validate
-from protocol.messages import Control, ControlReply, InputReply, Json, NodeInput, Snapshot
+from protocol.messages import Control, ControlReply, InputReply, Json, NodeInput, RunEnded, Snapshot
 from protocol.view import View
 
 __all__ = ["ALL_RUNS", "Run", "Runtime", "open_runtime"]
 
 ALL_RUNS: Final = "*"
 """What a subscription calls all runs: no workflow can be called so."""
+
+CLAIMED_AT_ONCE: Final = 100
+"""Runs that are recovered one after another before the journal is asked for more."""
+LEASE_SECONDS: Final = math.inf
+"""The embedded journals have one process, whose runs nobody else can take."""
+MAX_RECORDS: Final = 1_000
+"""Runs that are over of which the summary is kept at hand."""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -93,6 +105,7 @@ async def open_runtime(
     ):
         runtime.nursery = nursery
         try:
+            await runtime.recover()
             yield runtime
         except Exception as error:  # noqa: BLE001  kept, not swallowed
             # Raised below, outside of the nurseries: they are ours, so the user's error is not to come in their groups.
@@ -124,8 +137,11 @@ class Runtime:
         self._wall = wall
         self._runs: dict[str, Run] = {}
         self._actors: dict[str, RunActor] = {}
+        self._creating: set[trio.CancelScope] = set()
+        """Runs on their way into the journal."""
         self._latest: dict[str, str] = {}
         self._ended: dict[str, Record] = {}
+        """What is known of runs that are over; the newest."""
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._prefix = secrets.token_hex(5)
         self._numbers = itertools.count(1)
@@ -149,7 +165,9 @@ class Runtime:
         config: Mapping[str, Json] | None = None,
         run_id: str | None = None,
         needs_start: bool = True,
+        starter: str = "",
         before: Callable[[Run], None] | None = None,
+        refused: Callable[[RunActive], None] | None = None,
     ) -> Run:
         """Start a run, synchronously; it is `pending` until its first event.
 
@@ -159,7 +177,10 @@ class Runtime:
             config: the ExecutionConfig, as clients send it.
             run_id: unique for ever; None has one made.
             needs_start: a graph without a `start` node is refused; else it begins where no edge leads to.
+            starter: the session that starts it; `onDisconnect` looks at that.
             before: called with the run before anything of it is published.
+            refused: called if the journal does not take it, because another server has an unfinished run of this
+                workflow, or because the run id is taken. What is known here is raised instead.
 
         Raises:
             InvalidWorkflow: the graph has problems; all of them are in it.
@@ -183,43 +204,16 @@ class Runtime:
             raise InvalidWorkflow([*found.errors, *found.warnings])
         run_id = run_id or f"{self._prefix}-{next(self._numbers)}"
         workflow_id = workflow_id or f"workflow-{run_id}"
-        spec = {"graph": graph, "config": config, "needs_start": needs_start}
-        created = self.journal.create_nowait(run_id, workflow_id, spec, self._wall())
-        if created.claim is None:
-            raise RunActive(workflow_id, created.run_id)
+        if run_id in self._runs or (workflow_id in self._latest and self._latest[workflow_id] in self._runs):
+            raise RunActive(workflow_id, self._latest.get(workflow_id, run_id))
         seed = parsed.seed if parsed.seed is not None else secrets.randbits(32)
-        slots = min(parsed.max_concurrency or self.settings.max_concurrency, self.settings.max_concurrency)
-        plan = Plan(
-            run_id=run_id,
-            workflow_id=workflow_id,
-            config=parsed,
-            steps=make_steps(found.workflow, self.registry, parsed),
-            warnings=(*found.warnings, *odd, *_not_yet(parsed)),
-            claim=created.claim,
-            seed=seed,
-            slots=slots,
-            grace=self.settings.stop_grace,
-            atomic_limit=self.settings.atomic_limit,
-        )
+        spec = Spec(graph=graph, config=config, needs_start=needs_start, seed=seed, starter=starter)
         view = View(found.workflow, run_id=run_id, workflow_id=workflow_id)
-        mailbox = Mailbox()
-        actor = RunActor(
-            plan,
-            view=view,
-            journal=self.journal,
-            mailbox=mailbox,
-            make_port=partial(self._port, plan, view, mailbox),
-            progress=self.hub.progress,
-            wall=self._wall,
-            observer=self.observer,
-        )
-        run = Run(actor, self.journal)
-        self._runs[run_id], self._actors[run_id] = run, actor
-        self._latest[workflow_id] = run_id
-        self.hub.open(run_id, workflow_id, found.workflow)
+        actor = self._make(view, spec, parsed, (*found.warnings, *odd, *_not_yet(parsed)))
+        run = self._list(actor)
         if before is not None:
             before(run)
-        self.nursery.start_soon(self._tend, actor, name=f"run:{run_id}")
+        self.nursery.start_soon(self._begin, actor, spec.pack(), refused, name=f"run:{run_id}")
         return run
 
     async def start(
@@ -230,15 +224,24 @@ class Runtime:
         config: Mapping[str, Json] | None = None,
         run_id: str | None = None,
         needs_start: bool = True,
+        starter: str = "",
         before: Callable[[Run], None] | None = None,
     ) -> Run:
         """Start a run, and wait until its start is durable. Arguments and errors as `submit`."""
+        refusals: list[RunActive] = []
         run = self.submit(
-            graph, workflow_id=workflow_id, config=config, run_id=run_id, needs_start=needs_start, before=before
+            graph,
+            workflow_id=workflow_id,
+            config=config,
+            run_id=run_id,
+            needs_start=needs_start,
+            starter=starter,
+            before=before,
+            refused=refusals.append,
         )
-        actor = self._actors[run.id]
-        await actor.begun.wait()
-        await actor.durable()
+        await run.begun()
+        if refusals:
+            raise refusals[0]
         return run
 
     def control(self, command: Control, reply: Callable[[ControlReply], None]) -> None:
@@ -285,6 +288,22 @@ class Runtime:
         """Runs, newest first; see `Journal.list_runs`."""
         return await self.journal.list_runs(status=status, workflow_id=workflow_id, limit=limit, cursor=cursor)
 
+    async def look_up(self, workflow_id: str, run_id: str | None = None) -> str | None:
+        """As `find`, and in the journal if it is not known here: then commands about it can be answered.
+
+        Raises:
+            JournalError: the journal can not be read.
+        """
+        found = self.find(workflow_id, run_id)
+        if found is None:
+            found = run_id if run_id is not None else await self.journal.find(workflow_id)
+        if found is not None and found not in self._runs and found not in self._ended:
+            try:
+                self._remember(await self._read_record(found))
+            except UnknownRun:
+                return None
+        return found  # noqa: ASYNC910  nothing to wait for if it is known here
+
     async def plan(self, run_id: str) -> tuple[str, Workflow]:
         """The workflow id and the graph of a run.
 
@@ -294,13 +313,11 @@ class Runtime:
         run = self._runs.get(run_id)
         if run is not None:
             return run.workflow_id, run.workflow  # noqa: ASYNC910  nothing to wait for
-        spec = await self.journal.spec(run_id)
-        ended = self._ended.get(run_id)
-        parsed, _ = parse_execution_config(spec["config"])
-        found = self._validate(spec["graph"], parsed, needs_start=spec["needs_start"])
-        if ended is None or found.workflow is None:
+        row = await self.journal.summary(run_id)
+        workflow, _ = self._workflow(Spec.unpack(await self.journal.spec(run_id)))
+        if workflow is None:
             raise UnknownRun(f"the graph of run {run_id} can not be read any more")
-        return ended.workflow_id, found.workflow
+        return row.workflow_id, workflow
 
     def at_end(self, close: Callable[[], Awaitable[None]]) -> None:
         """Have `close` called and awaited before the runs are stopped; servers register themselves."""
@@ -321,9 +338,14 @@ class Runtime:
         for close in reversed(self._closers):
             with trio.move_on_at(grace):
                 await close()
+        for creating in list(self._creating):
+            creating.cancel()
         actors = list(self._actors.values())
         for actor in actors:
-            actor.halt()
+            if self.journal.durable:
+                actor.leave()
+            else:
+                actor.halt()
         with trio.move_on_at(grace):
             await trio.lowlevel.checkpoint()
             for actor in actors:
@@ -333,27 +355,142 @@ class Runtime:
                 _logger.error("run %s did not end in time and is cut off", actor.plan.run_id)
                 actor.halt_now()
 
-    async def _tend(self, actor: RunActor) -> None:
+    async def recover(self) -> None:
+        """Go on with the runs that the journal holds and nobody executes. Called by `open_runtime` before its block."""
+        while claims := await self.journal.claim(limit=CLAIMED_AT_ONCE, lease=LEASE_SECONDS):
+            for claim in claims:
+                try:
+                    await self._recover(claim)
+                except (UnknownRun, ProtocolError, JournalError):
+                    _logger.exception("run %s can not go on, and stays as it is", claim.run_id)
+
+    async def _recover(self, claim: Claim) -> None:
+        run_id = claim.run_id
+        spec = Spec.unpack(await self.journal.spec(run_id))
+        row = await self.journal.summary(run_id)
+        workflow, warnings = self._workflow(spec)
+        if workflow is None:
+            raise UnknownRun("its graph can not be read any more")
+        parsed, odd = parse_execution_config(spec.config)
+        view = View(workflow, run_id=run_id, workflow_id=row.workflow_id)
+        past = await read(self.journal, view)
+        actor = self._make(view, spec, parsed, (*warnings, *odd, *_not_yet(parsed)))
+        self._list(actor)
+        self.nursery.start_soon(self._tend, actor, claim, past, name=f"run:{run_id}")
+
+    async def _begin(self, actor: RunActor, spec: bytes, refused: Callable[[RunActive], None] | None) -> None:
+        """A new run: record it, then let it live."""
+        run_id, workflow_id = actor.plan.run_id, actor.plan.workflow_id
+        created: Created | None = None
+        creating = trio.CancelScope()
+        self._creating.add(creating)
+        try:
+            with creating:
+                created = await self.journal.create(
+                    run_id, workflow_id, spec, created_at=self._wall(), lease=LEASE_SECONDS
+                )
+        except JournalError:
+            _logger.exception("run %s could not be recorded", run_id)
+        finally:
+            self._creating.discard(creating)
+            if created is None or created.claim is None:
+                self._unlist(actor)
+                actor.dismiss()
+        if created is not None and created.claim is not None:
+            await self._tend(actor, created.claim, None)
+        elif created is not None and refused is not None:
+            refused(RunActive(workflow_id, created.run_id))
+
+    async def _tend(self, actor: RunActor, claim: Claim, past: Past | None) -> None:
         """The life of a run, and what is left to do after it."""
         run_id = actor.plan.run_id
         self.observer.action(f"stop:{run_id}", actor.halt)
         try:
-            await actor.live()
+            await actor.live(claim, past)
         finally:
             del self._actors[run_id], self._runs[run_id]
-            self._ended[run_id] = actor.record
+            self._remember(actor.record)
         await self._forget_old()
 
     async def _forget_old(self) -> None:  # noqa: ASYNC910  without limits there is nothing to forget
         keep = Keep(days=self.settings.history_days, runs=self.settings.history_runs)
-        if keep.runs is not None or keep.days is not None:
-            await self.journal.trim(keep)
-        while keep.runs is not None and len(self._ended) > keep.runs:
-            run_id, ended = next(iter(self._ended.items()))
-            del self._ended[run_id]
-            if self._latest.get(ended.workflow_id) == run_id:
+        if keep.runs is None and keep.days is None:
+            return  # noqa: ASYNC910  ditto
+        for run_id in (await self.journal.trim(keep)).run_ids:
+            ended = self._ended.pop(run_id, None)
+            if ended is not None and self._latest.get(ended.workflow_id) == run_id:
                 del self._latest[ended.workflow_id]
             await self.artifacts.remove(run_id)
+
+    def _make(self, view: View, spec: Spec, config: ExecutionConfig, warnings: Sequence[Problem]) -> RunActor:
+        """The actor of a run, new or not."""
+        settings = self.settings
+        plan = Plan(
+            run_id=view.run_id,
+            workflow_id=view.workflow_id,
+            config=config,
+            steps=make_steps(view.workflow, self.registry, config),
+            warnings=warnings,
+            seed=spec.seed,
+            starter=spec.starter,
+            slots=min(config.max_concurrency or settings.max_concurrency, settings.max_concurrency),
+            grace=settings.stop_grace,
+            atomic_limit=settings.atomic_limit,
+        )
+        mailbox = Mailbox()
+        return RunActor(
+            plan,
+            view=view,
+            journal=self.journal,
+            mailbox=mailbox,
+            make_port=partial(self._port, plan, view, mailbox),
+            progress=self.hub.progress,
+            wall=self._wall,
+            observer=self.observer,
+        )
+
+    def _list(self, actor: RunActor) -> Run:
+        """From now on the run can be found, and heard."""
+        run_id, workflow_id = actor.plan.run_id, actor.plan.workflow_id
+        run = Run(actor, self.journal)
+        self._runs[run_id], self._actors[run_id] = run, actor
+        self._latest[workflow_id] = run_id
+        self.hub.open(run_id, workflow_id, actor.view.workflow, last_seq=actor.view.last_seq)
+        return run
+
+    def _unlist(self, actor: RunActor) -> None:
+        """It never was."""
+        run_id, workflow_id = actor.plan.run_id, actor.plan.workflow_id
+        del self._actors[run_id], self._runs[run_id]
+        if self._latest.get(workflow_id) == run_id:
+            del self._latest[workflow_id]
+        self.hub.close(run_id)
+
+    def _remember(self, record: Record) -> None:
+        """Keep what is asked of a run that is over; what falls out is read from the journal again."""
+        self._ended.pop(record.run_id, None)
+        self._ended[record.run_id] = record
+        self._latest.setdefault(record.workflow_id, record.run_id)
+        while len(self._ended) > MAX_RECORDS:
+            run_id, old = next(iter(self._ended.items()))
+            del self._ended[run_id]
+            if self._latest.get(old.workflow_id) == run_id:
+                del self._latest[old.workflow_id]
+
+    async def _read_record(self, run_id: str) -> Record:
+        row = await self.journal.summary(run_id)
+        page = await self.journal.load(run_id, row.last_seq - 1, 1)
+        ending = page.events[-1] if page.events else None
+        summary = ending.summary if isinstance(ending, RunEnded) else None
+        return Record(run_id=run_id, workflow_id=row.workflow_id, status=row.status, summary=summary)
+
+    def _workflow(self, spec: Spec) -> tuple[Workflow | None, Sequence[Problem]]:
+        """The graph of a run that was valid once. Kinds that are gone are told when their nodes run."""
+        config, _ = parse_execution_config(spec.config)
+        found = self._validate(spec.graph, config, needs_start=spec.needs_start)
+        if found.workflow is None:
+            found = self._validate(spec.graph, attrs.evolve(config, dry_run=True), needs_start=spec.needs_start)
+        return found.workflow, found.warnings
 
     def _validate(self, graph: Mapping[str, Json], config: ExecutionConfig, *, needs_start: bool) -> Validation:
         settings = self.settings
@@ -394,6 +531,7 @@ class Runtime:
             progress=actor.node_progress,
             scope=scope,
             wall=self._wall,
+            now=actor.clock.now,
             driver=SimulatedDriver(),
             artifacts=self.artifacts.of(plan.run_id),
             observer=self.observer,

@@ -20,7 +20,7 @@ import trio
 from actors.context import Fired
 from actors.errors import NodeError
 from actors.loops import Loops, seeded, timed_out
-from actors.node import NodeTask, Port, Step
+from actors.node import IN_DOUBT, NodeTask, Port, Step
 from actors.recorder import Recorder
 from actors.reports import Outcome
 from actors.timers import RunClock, Timer, Timers
@@ -52,6 +52,8 @@ class _Ready:
     attempt: int = 1
     announced: bool = False
     """It was said that it waits for a slot."""
+    in_doubt: bool = False
+    """A crash came while it ran: nobody knows how far it got."""
 
 
 @attrs.define(eq=False)
@@ -140,6 +142,51 @@ class Schedule:
     def noted(self, task: NodeTask, key: str) -> None:
         """A node wrote a note; it is deleted when the instance has its end status."""
         self._noted.setdefault((task.node_id, task.iteration), set()).add(key)
+
+    def restore(self, step: Step, region: Region, *, began: float, noted: Iterable[str]) -> None:
+        """An instance began in another process.
+
+        Args:
+            step: its node.
+            region: where it lives.
+            began: on the run's clock.
+            noted: the keys of its notes.
+        """
+        key = (step.node.id, region.iteration)
+        self._began[key] = began
+        self._noted[key] = set(noted)
+
+    def again(self, step: Step, region: Region, *, attempt: int, in_doubt: bool = False) -> None:
+        """An instance that was cut runs again.
+
+        Args:
+            step: its node.
+            region: where it lives.
+            attempt: the number of the attempt that was cut.
+            in_doubt: a crash cut it.
+        """
+        self._ready.append(_Ready(step, region, attempt, in_doubt=in_doubt))
+
+    def crashed(self, step: Step, region: Region, *, attempt: int, times: int) -> None:
+        """A crash interrupted an instance once too often: it is no accident, and not tried again."""
+        error = NodeError(f"the server crashed {times} times while it ran", code="crashed")
+        self._error(step, region, error, attempt=attempt, halting=False)
+
+    def turns(self, node_id: str) -> bool:
+        """Whether a loop node has a body."""
+        return node_id in self._view.workflow.bodies
+
+    def turning(self, step: Step, region: Region, *, attempt: int) -> None:
+        """A loop node was in a turn in another process: it goes on with it."""
+        self._loops.restore(step, region, attempt=attempt, began=self._began[step.node.id, region.iteration])
+        inner = self._view.turn(step.node.id, region.iteration)
+        if inner is None:
+            return
+        for node_id in self._view.workflow.bodies[step.node.id]:
+            # What a `break` had begun when the crash came.
+            event = inner.nodes.get(node_id)
+            if event is not None and event.status is NodeStatus.SUCCESS and self._breaks(self._steps[node_id], inner):
+                self._cut.setdefault(inner, self._steps[node_id].node.kind)
 
     def settle(self) -> None:
         """Skip what is dead, turn loops whose turn is over, and queue what can start; until nothing is due."""
@@ -282,7 +329,8 @@ class Schedule:
         if node.kind == "loop" and node.id in self._view.workflow.bodies:
             self._loops.begin(step, region, attempt=ready.attempt)
             return
-        task = NodeTask(step, region, port=self._port, inputs=self._inputs_of(node.id, region), attempt=ready.attempt)
+        inputs = self._inputs_of(node.id, region)
+        task = NodeTask(step, region, port=self._port, inputs=inputs, attempt=ready.attempt, in_doubt=ready.in_doubt)
         self.in_flight[key] = task
         self._spawn(task)
 
@@ -314,6 +362,15 @@ class Schedule:
             self._finish(step, region, NodeStatus.SUCCESS, **fields)
             self._control(step, region)
             return
+        now = self._clock.now()
+        fields["duration"] = now - self._began[step.node.id, region.iteration]
+        until = now + wait
+        outcome = {name: value for name, value in fields.items() if value is not None}
+        self.note(step, region, "outcome", {"fields": outcome, "until": until})
+        self.hold(step, region, fields, until=until)
+
+    def hold(self, step: Step, region: Region, fields: dict[str, Any], *, until: float) -> None:
+        """The outcome is known; its ports wait for the end of the waitTime, on the run's clock."""
         key = (step.node.id, region.iteration)
 
         def ended() -> None:
@@ -322,11 +379,7 @@ class Schedule:
             self._control(step, region)
             self.settle()
 
-        fields["duration"] = self._clock.now() - self._began[key]
-        note = f"outcome/{instance_key(*key)}"
-        self._say.note(note, {name: v for name, v in fields.items() if v is not None})
-        self._noted.setdefault(key, set()).add(note)
-        self._held[key] = _Held(region, fields, self._timers.at(self._clock.now() + wait, ended))
+        self._held[key] = _Held(region, fields, self._timers.at(until, ended))
 
     def _interrupted(self, outcome: Outcome, *, halting: bool) -> None:
         task = outcome.task
@@ -340,6 +393,10 @@ class Schedule:
         if halting:
             self.skip(task.node_id, task.region, "cancelled")
             return
+        if outcome.cause == "shutdown":
+            # The next process goes on with it; that it was cut in good order makes it no victim of a crash.
+            self.note(task.step, task.region, "interrupted", value=True)
+            return
         reason = "paused" if outcome.cause == "pause" else "interrupted"
         self._say.node(task.node_id, task.iteration, NodeStatus.PENDING, attempt=task.attempt, reason=reason)
         self._ready.appendleft(_Ready(task.step, task.region, task.attempt))
@@ -348,7 +405,7 @@ class Schedule:
         """An attempt failed: the next one comes after a delay on the run's clock, or it was the last."""
         node = step.node
         retry = node.settings.retry
-        if attempt >= retry.max_attempts:
+        if attempt >= retry.max_attempts or getattr(error, "code", None) == IN_DOUBT:
             self._error(step, region, error, attempt=attempt, halting=halting)
             return
         if halting:
@@ -364,14 +421,20 @@ class Schedule:
             node_id=node.id,
             iteration=region.iteration,
         )
-        key = (node.id, region.iteration)
-        ready = _Ready(step, region, attempt + 1)
+        at = self._clock.now() + delay
+        self.note(step, region, "retry", {"attempt": attempt + 1, "at": at})
+        self.retry(step, region, attempt=attempt + 1, at=at)
+
+    def retry(self, step: Step, region: Region, *, attempt: int, at: float) -> None:
+        """The next attempt is due at a time on the run's clock."""
+        key = (step.node.id, region.iteration)
+        ready = _Ready(step, region, attempt)
 
         def again() -> None:
             del self._retries[key]
             self._ready.appendleft(ready)
 
-        self._retries[key] = (ready, self._timers.at(self._clock.now() + delay, again))
+        self._retries[key] = (ready, self._timers.at(at, again))
 
     def _error(self, step: Step, region: Region, error: BaseException, *, attempt: int, halting: bool) -> None:
         """The last attempt failed: through its error port, or past it, or the run fails."""
@@ -399,6 +462,13 @@ class Schedule:
             self.skip_body(node_id, region, reason)
         self._finish(self._steps[node_id], region, NodeStatus.SKIPPED, reason=reason)
 
+    def note(self, step: Step, region: Region, name: str, value: Json) -> None:
+        """Note something of an instance that has begun; it is deleted when the instance has its end status."""
+        key = (step.node.id, region.iteration)
+        note = f"{name}/{instance_key(*key)}"
+        self._say.note(note, value)
+        self._noted.setdefault(key, set()).add(note)
+
     def _finish(self, step: Step, region: Region, status: NodeStatus, **fields: Any) -> None:
         """An instance gets its end status."""
         key = (step.node.id, region.iteration)
@@ -418,8 +488,11 @@ class Schedule:
 
     def _control(self, step: Step, region: Region) -> None:
         """`break` and `continue` end the turn they are in."""
-        if not self._dry_run and step.node.kind in {"break", "continue"} and region.loop is not None:
+        if self._breaks(step, region):
             self.cut(region, step.node.kind)
+
+    def _breaks(self, step: Step, region: Region) -> bool:
+        return not self._dry_run and step.node.kind in {"break", "continue"} and region.loop is not None
 
     def cut(self, region: Region, cause: str) -> None:
         """End a turn: what has not begun is skipped now, what runs is cancelled, inner turns first.

@@ -6,6 +6,7 @@ from typing import Any
 import trio
 
 from actors.context import Fired
+from actors.errors import NodeError
 from actors.node import NodeTask, Step
 from actors.registry import KindSpec, Registry
 from actors.schedule import passed_on
@@ -31,6 +32,9 @@ def make_steps(workflow: Workflow, registry: Registry, config: ExecutionConfig) 
 def _step(node: Node, workflow: Workflow, spec: KindSpec | None, config: ExecutionConfig) -> Step:
     has_error_edge = any(edge.source_port == ERROR for edge in workflow.outgoing.get(node.id, ()))
     ports = fires(workflow, node)
+    if spec is None and not config.dry_run:
+        # It was there when the run began, in another process.
+        return _without_kind(node, ports, has_error_edge=has_error_edge)
     if spec is None or (config.dry_run and node.id not in workflow.bodies):
         return Step(
             node=node,
@@ -60,6 +64,26 @@ def _step(node: Node, workflow: Workflow, spec: KindSpec | None, config: Executi
         effects=traits.effects,
         interruptible=traits.interruptible,
         work=spec.run,
+    )
+
+
+def _without_kind(node: Node, ports: tuple[str, ...], *, has_error_edge: bool) -> Step:
+    """A node that can not run: it says so when its turn has come."""
+
+    async def fail(_: NodeTask) -> object:
+        await trio.lowlevel.checkpoint()
+        raise NodeError(f"no kind {node.kind!r} is registered here any more", code="unknown_kind")
+
+    return Step(
+        node=node,
+        prepared=None,
+        fires=ports,
+        wait_time=0.0,
+        has_error_edge=has_error_edge,
+        control=False,
+        effects=False,
+        interruptible=True,
+        work=fail,
     )
 
 

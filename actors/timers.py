@@ -13,14 +13,18 @@ __all__ = ["RunClock", "Timer", "Timers"]
 
 @attrs.define(eq=False)
 class RunClock:
-    """Seconds of a run: trio time without the time spent in `paused`. Starts at 0."""
+    """Seconds of a run: trio time without the time spent in `paused`, and without that between two processes."""
 
-    _origin: float = attrs.Factory(trio.current_time)
-    _stopped_at: float | None = None
+    _origin: float = attrs.field(factory=trio.current_time, init=False)
+    _stopped_at: float | None = attrs.field(default=None, init=False)
 
     def now(self) -> float:
         """The time of the run."""
         return (trio.current_time() if self._stopped_at is None else self._stopped_at) - self._origin
+
+    def start_at(self, elapsed: float) -> None:
+        """It goes on where it was when another process had it."""
+        self._origin = trio.current_time() - elapsed
 
     def stop(self) -> None:
         """Stand still. Idempotent."""

@@ -12,10 +12,14 @@ turn is over its region is collapsed to the turn's value.
 
 Notes that mean something here: `var/<name>` a variable; `loop/<node>/<iteration>` = `{"turn": n, "item"?: …}` the turn
 that begins. All others are kept for whoever wrote them.
+
+A journal keeps of each note the newest value only. So who reads a run from a journal folds all events first and the
+notes then: a turn of which no note tells begins with the first event in it, and `due` says what is due in the end.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
+from urllib.parse import quote
 
 import attrs
 
@@ -118,6 +122,8 @@ class View:
         self._weights = _weights(workflow)
         self._loops: dict[tuple[str, Iteration], _LoopState] = {}
         self._regions: dict[tuple[str | None, Iteration], Region] = {}
+        self.root_members = [n for n in workflow.nodes if n not in workflow.loops and n not in workflow.unreachable]
+        """Nodes outside of loops that can be reached."""
         self.root = self._open(None, _ROOT)
 
     @property
@@ -187,6 +193,34 @@ class View:
         if key.startswith(LOOP):
             return self._turn(value)
         return _NOTHING_DUE
+
+    def active(self, at: float) -> float:
+        """Seconds that the run has been active, up to a time: those in `paused` do not count.
+
+        Args:
+            at: seconds since the epoch, not before the newest event.
+        """
+        return self._active + (max(0.0, at - self._active_since) if self._active_since is not None else 0.0)
+
+    def due(self) -> list[Due]:
+        """What is due now: instances whose join is settled and that have no end status, in document order.
+
+        Loop nodes are among them; who acts on it looks at `nodes` of the region for what has begun already.
+        """
+        found: list[Due] = []
+        if self.status is RunStatus.PENDING:
+            return found
+        for region in self._regions.values():
+            members: Sequence[str] = self.workflow.bodies[region.loop] if region.loop is not None else self.root_members
+            for node_id in members:
+                event = region.nodes.get(node_id)
+                if event is not None and event.status in NODE_ENDED:
+                    continue
+                if region.loop is None and node_id in self.workflow.starts:
+                    region.waiting.pop(node_id, None)
+                if node_id not in region.waiting:
+                    found.append(Due(node_id, region, self._reached(node_id, region)))
+        return found
 
     def region(self, node_id: str, iteration: Iteration) -> Region | None:
         """Where an instance lives; None if its turn is over."""
@@ -291,8 +325,7 @@ class View:
         total, completed = self.total, self.completed
         remaining = None
         if completed and self.summary is None:
-            active = self._active + (max(0.0, at - self._active_since) if self._active_since is not None else 0.0)
-            remaining = active / completed * (total - completed)
+            remaining = self.active(at) / completed * (total - completed)
         return Progress(
             run_id=self.run_id,
             workflow_id=self.workflow_id,
@@ -309,7 +342,7 @@ class View:
         node_id, status = event.node_id, event.status
         self.nodes[node_id] = event
         loop = self.workflow.loops.get(node_id)
-        region = self.root if loop is None else self._regions.get((loop, event.iteration))
+        region = self.root if loop is None else self._turn_of(loop, event.iteration)
         if region is None or node_id in self.workflow.unreachable:
             return _NOTHING_DUE
         before = region.nodes.get(node_id)
@@ -334,6 +367,28 @@ class View:
         elif self.workflow.nodes[node_id].kind == "break" and status is NodeStatus.SUCCESS:
             region.broken = True
         return self._resolve(event, region)
+
+    def _turn_of(self, loop: str, iteration: Iteration) -> Region | None:
+        """The region of a body instance; None: its turn is over, or there was none."""
+        region = self._regions.get((loop, iteration))
+        state = self._loops.get((loop, iteration[:-1]))
+        if region is not None or state is None or not iteration:
+            return region
+        if state.region is None or state.region.turn < iteration[-1]:
+            self._begin_turn(loop, iteration[:-1], iteration[-1])
+        return self._regions.get((loop, iteration))
+
+    def _reached(self, node_id: str, region: Region) -> bool:
+        """Whether an edge into an instance was taken."""
+        if region.loop is None and node_id in self.workflow.starts:
+            return True
+        for edge in self.workflow.incoming.get(node_id, ()):
+            if edge.source == region.loop:
+                return True
+            event = region.nodes.get(edge.source)
+            if event is not None and event.status in NODE_ENDED and edge.source_port in event.fired:
+                return True
+        return False
 
     def _handled(self, event: NodeChanged) -> bool:
         return bool(event.fired) or self.workflow.nodes[event.node_id].settings.on_error == "continue"
@@ -362,25 +417,31 @@ class View:
 
     def _open(self, loop: str | None, iteration: Iteration) -> Region:
         workflow = self.workflow
-        members: Sequence[str]
-        if loop is None:
-            members = [n for n in workflow.nodes if n not in workflow.loops and n not in workflow.unreachable]
-        else:
-            members = workflow.bodies[loop]
+        members: Sequence[str] = self.root_members if loop is None else workflow.bodies[loop]
         waiting = {node_id: len(workflow.incoming.get(node_id, ())) for node_id in members}
         region = Region(loop, iteration, waiting, len(members))
         self._regions[loop, iteration] = region
         return region
 
     def _turn(self, value: Mapping[str, Json]) -> Sequence[Due]:
-        """A turn begins: the one before it is collapsed to its value."""
+        """A turn begins."""
         loop, iteration, turn = value["node"], tuple(value["iteration"]), value["turn"]
+        state = self._loops.get((loop, iteration))
+        # It began with an event of it already, if that was folded before the note; or is over, if the note is old.
+        due = () if state and state.region and state.region.turn >= turn else self._begin_turn(loop, iteration, turn)
+        region = self._regions.get((loop, (*iteration, turn)))
+        if region is not None:
+            region.item = value.get("item", turn)
+        return due
+
+    def _begin_turn(self, loop: str, iteration: Iteration, turn: int) -> Sequence[Due]:
+        """Open the region of a turn: the one before it is collapsed to its value."""
         state = self._loops.setdefault((loop, iteration), _LoopState())
         if state.region is not None:
             state.results = self.results(loop, iteration)
             self._drop(state.region)
         state.region = region = self._open(loop, (*iteration, turn))
-        region.item = value.get("item", turn)
+        region.item = turn
         due = []
         for edge in self.workflow.outgoing.get(loop, ()):
             left = region.waiting.get(edge.target)
@@ -449,7 +510,12 @@ def port_value(event: NodeChanged, port: str) -> Json:
 
 
 def instance_key(node_id: str, iteration: Iteration) -> str:
-    """The name of a node instance in notes and idempotency keys: the node id, and the turns if it is in a loop."""
+    """The name of a node instance in notes and idempotency keys: the node id, and the turns if it is in a loop.
+
+    Two instances never have the same: slashes in a node id are escaped as in an URL.
+    """
+    if "/" in node_id or "%" in node_id:
+        node_id = quote(node_id, safe="")
     return f"{node_id}/{'.'.join(map(str, iteration))}" if iteration else node_id
 
 

@@ -10,7 +10,7 @@ import trio.testing
 
 from actors import Registry, Settings, open_runtime
 from actors.errors import JournalError
-from actors.journal import MemoryJournal
+from actors.journals import MemoryJournal
 from actors.registry import node
 from actors.run import RunActor
 from actors.schedule import Schedule
