@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import actors
+import actors.testing
 import protocol
 
 
@@ -56,6 +57,18 @@ def test_the_public_names_of_protocol():
         "validate",
     ]
     assert all(getattr(protocol, name).__name__ == name for name in protocol.__all__)
+
+
+def test_the_public_names_of_the_testing_kit():
+    """What the author of a journal imports."""
+    assert sorted(actors.testing.__all__) == ["DurableJournalConformance", "JournalConformance"]
+    assert all(getattr(actors.testing, name).__name__ == name for name in actors.testing.__all__)
+
+
+def test_the_server_runs_without_the_testing_kit():
+    """Nor pytest, which only that needs: whoever installs callboard to run it has neither."""
+    code = "import sys, actors.cli, actors.server; print([m for m in sys.modules if m.startswith(('actors.testing', 'pytest'))])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_importing_the_packages_imports_nothing_else():

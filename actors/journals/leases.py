@@ -47,8 +47,11 @@ class Leases:
         return Claim(run_id, token, secrets.token_hex(8))
 
     def renew(self, run_id: str, lease: float) -> None:
-        """Its claim holds for `lease` seconds from now."""
-        self._leases[run_id].until = trio.current_time() + lease
+        """Its claim holds for `lease` seconds from now; for none at all it is given back."""
+        held, until = self._leases[run_id], trio.current_time() + lease
+        if until < held.until:
+            self._doorbell.unpark_all()
+        held.until = until
 
     def passed(self, queues: Sequence[str], *, limit: int) -> list[str]:
         """Runs that nobody holds, the oldest first."""

@@ -15,7 +15,8 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from actors.errors import UnknownRun
 from actors.hub import Hub, open_hub
-from actors.journal import Claim, Journal, Keep, MemoryJournal, Page
+from actors.journal import Claim, Journal, Keep, Page
+from actors.journals import MemoryJournal
 from actors.ring import RING_EVENTS
 from protocol.dialects import DIALECTS, Dialect
 from protocol.errors import BadField
@@ -197,9 +198,9 @@ class Stage:
     hub: Hub
     workflows: dict[str, tuple[str, Workflow]]
 
-    def run(self, run_id: str = "r1", workflow_id: str = "w1", *, nodes: int = 3) -> Script:
+    async def run(self, run_id: str = "r1", workflow_id: str = "w1", *, nodes: int = 3) -> Script:
         workflow = graph(nodes)
-        created = self.journal.create_nowait(run_id, workflow_id, {}, AT)
+        created = await self.journal.create(run_id, workflow_id, b"{}", created_at=AT, lease=60.0)
         assert created.claim is not None
         self.workflows[run_id] = (workflow_id, workflow)
         self.hub.open(run_id, workflow_id, workflow)
@@ -244,7 +245,7 @@ def rising(seqs: list[int]) -> bool:
 async def test_a_starter_hears_its_run_whole_and_in_order(autojump_clock: MockClock):
     """From seq 1, without a gap, to the ending; then nothing of the run is left in the hub."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         stage.hub.watch(ear, "r1")
         run.start()
         for _ in range(100):
@@ -261,7 +262,7 @@ async def test_a_starter_hears_its_run_whole_and_in_order(autojump_clock: MockCl
 async def test_the_first_event_goes_out_at_once_and_the_next_ones_together(autojump_clock: MockClock):
     """After idleness nothing waits for a clock; what comes within the window after it is one push, 1 ms later."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         stage.hub.watch(ear, "r1")
         await trio.sleep(1)
         begun = trio.current_time()
@@ -278,7 +279,7 @@ async def test_the_first_event_goes_out_at_once_and_the_next_ones_together(autoj
 async def test_each_event_is_encoded_once_per_dialect_and_pushed_once_per_window(autojump_clock: MockClock):
     """Whoever listens, in whatever number, batched or not: one encoding per dialect, at most one push per flush."""
     async with opened() as stage:
-        run = stage.run()
+        run = await stage.run()
         snake, flat = Counting(SNAKE), Counting(FLAT)
         ears = [Ear(dialect=dialect, batch=batch) for dialect in (snake, flat) for batch in (False, True)] * 1
         ears += [Ear(dialect=snake) for _ in range(50)]
@@ -308,7 +309,7 @@ async def test_a_batched_outlet_gets_one_frame_per_window(autojump_clock: MockCl
             return super().push(data)
 
     async with opened() as stage:
-        run = stage.run()
+        run = await stage.run()
         ear = Recording(batch=True)
         stage.hub.watch(ear, "r1")
         run.start()
@@ -328,7 +329,7 @@ async def test_a_batched_outlet_gets_one_frame_per_window(autojump_clock: MockCl
 async def test_one_stalled_of_fifty_slows_nobody_and_gets_the_rest_conflated(autojump_clock: MockClock):
     """49 hear everything; the one that took nothing hears all but superseded node statuses, and how many those were."""
     async with opened() as stage:
-        run = stage.run(nodes=100)
+        run = await stage.run(nodes=100)
         ears = [Ear() for _ in range(49)]
         slow = Ear(stalled=True)
         for ear in (*ears, slow):
@@ -360,7 +361,7 @@ async def test_one_stalled_of_fifty_slows_nobody_and_gets_the_rest_conflated(aut
 async def test_conflated_says_how_many_were_left_out_before_this_message(autojump_clock: MockClock):
     """The count is of seqs since the previous message, exactly; only the newest status of an instance stays."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(stalled=True, room=0)
+        run, ear = await stage.run(), Ear(stalled=True, room=0)
         stage.hub.watch(ear, "r1")
         run.start()
         await settled()
@@ -386,7 +387,7 @@ async def test_conflated_says_how_many_were_left_out_before_this_message(autojum
 async def test_the_ended_status_of_each_turn_of_a_loop_is_kept(autojump_clock: MockClock):
     """Conflation is per node and iteration: what an instance came to is not superseded by the next turn."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(stalled=True, room=0)
+        run, ear = await stage.run(), Ear(stalled=True, room=0)
         stage.hub.watch(ear, "r1")
         run.start()
         await settled()
@@ -407,7 +408,7 @@ async def test_the_ended_status_of_each_turn_of_a_loop_is_kept(autojump_clock: M
 async def test_lossless_leaves_nothing_out(autojump_clock: MockClock):
     """A subscriber that asked for it lags without conflation."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(stalled=True, room=0)
+        run, ear = await stage.run(), Ear(stalled=True, room=0)
         await stage.hub.subscribe(ear, Subscribe(workflow_id="w1", after_seq=0, lossless=True), run_id="r1")
         ear.waiting = 1
         run.start()
@@ -423,7 +424,7 @@ async def test_lossless_leaves_nothing_out(autojump_clock: MockClock):
 async def test_who_lags_by_more_than_the_ring_is_served_from_the_journal(autojump_clock: MockClock):
     """The ring stays within its bound; nothing is lost, and the order is that of seq."""
     async with opened() as stage:
-        run, ear, healthy = stage.run(), Ear(stalled=True, room=0), Ear()
+        run, ear, healthy = await stage.run(), Ear(stalled=True, room=0), Ear()
         stage.hub.watch(ear, "r1")
         stage.hub.watch(healthy, "r1")
         run.start()
@@ -448,7 +449,7 @@ async def test_who_lags_by_more_than_the_ring_is_served_from_the_journal(autojum
 async def test_a_burst_larger_than_a_ring_is_delivered(autojump_clock: MockClock):
     """What waits for a flush is bounded: too much of it is delivered within the publish."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         stage.hub.watch(ear, "r1")
         run.start()
         run.log(3 * RING_EVENTS)
@@ -462,7 +463,7 @@ async def test_a_burst_larger_than_a_ring_is_delivered(autojump_clock: MockClock
 async def test_a_late_subscriber_gets_the_state_and_then_what_follows(autojump_clock: MockClock):
     """No position: confirmed, a snapshot at `last_seq`, then live from the next seq on, without a gap."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         run.start()
         run.node("n0")
         run.node("n0", NodeStatus.SUCCESS)
@@ -511,7 +512,7 @@ async def test_a_position_is_honoured_or_reset(
 ):
     """Exactly what follows the position; else `reset` and the state. The same for a run that has ended."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         run.start()
         run.node("n0")
         run.node("n0", NodeStatus.SUCCESS)
@@ -543,7 +544,7 @@ async def test_a_position_is_honoured_or_reset(
 async def test_a_position_that_can_not_be_read_is_refused(after: str):
     """It is the client's mistake, named with its field; nothing is subscribed."""
     async with opened() as stage:
-        stage.run()
+        await stage.run()
         with pytest.raises(BadField) as caught:
             await stage.hub.subscribe(Ear(), Subscribe(workflow_id="w1", after=after), run_id="r1")
         assert caught.value.paths == ("after",)
@@ -553,7 +554,7 @@ async def test_a_position_that_can_not_be_read_is_refused(after: str):
 async def test_an_explicit_position_moves_back_too(autojump_clock: MockClock):
     """It is the one way in which seq falls on a wire; afterwards everything is sent once."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         stage.hub.watch(ear, "r1")
         run.start()
         run.log(4)
@@ -567,7 +568,7 @@ async def test_an_explicit_position_moves_back_too(autojump_clock: MockClock):
 async def test_a_refused_start_subscribes_silently_and_moves_nobody(autojump_clock: MockClock):
     """Its sender hears the run from seq 1; if it heard it already, it stays where it was."""
     async with opened() as stage:
-        run, starter, other = stage.run(), Ear(), Ear()
+        run, starter, other = await stage.run(), Ear(), Ear()
         stage.hub.watch(starter, "r1")
         run.start()
         run.log(2)
@@ -589,12 +590,12 @@ async def test_a_subscription_may_come_before_its_run_and_outlives_it(autojump_c
         assert isinstance(confirmed, Subscribed)
         assert (confirmed.last_seq, confirmed.from_seq, confirmed.run_id) == (0, 1, None)
         for run_id in ("r1", "r2"):
-            run = stage.run(run_id)
+            run = await stage.run(run_id)
             run.start()
             run.log()
             run.end()
             await settled()
-        stage.run("other", "w2").start()
+        (await stage.run("other", "w2")).start()
         await settled()
         assert [event["id"] for event in ear.events] == ["r1:1", "r1:2", "r1:3", "r2:1", "r2:2", "r2:3"]
 
@@ -602,7 +603,7 @@ async def test_a_subscription_may_come_before_its_run_and_outlives_it(autojump_c
 async def test_subscribing_in_the_middle_of_a_stream_misses_and_repeats_nothing(autojump_clock: MockClock):
     """Whenever they come, while events are published all the time: what follows their position, gapless to the end."""
     async with opened() as stage, trio.open_nursery() as nursery:
-        run = stage.run()
+        run = await stage.run()
         ears = [Ear(session_id=str(n)) for n in range(40)]
         run.start()
 
@@ -633,7 +634,7 @@ async def test_subscribing_in_the_middle_of_a_stream_misses_and_repeats_nothing(
 async def test_progress_is_said_when_something_changed_and_at_most_twenty_times_a_second(autojump_clock: MockClock):
     """It never runs ahead of its events, and nothing is said while nothing changes."""
     async with opened() as stage:
-        run, ear = stage.run(nodes=1000), Ear(room=10**9)
+        run, ear = await stage.run(nodes=1000), Ear(room=10**9)
         stage.hub.watch(ear, "r1")
         run.start()
         for n in range(1000):
@@ -659,7 +660,7 @@ async def test_progress_is_said_when_something_changed_and_at_most_twenty_times_
 async def test_progress_comes_once_more_right_before_the_ending(autojump_clock: MockClock):
     """Always, also for who lags or comes after the end; the last one is 100 %."""
     async with opened() as stage:
-        run, ear, slow, late = stage.run(), Ear(), Ear(stalled=True, room=0), Ear()
+        run, ear, slow, late = await stage.run(), Ear(), Ear(stalled=True, room=0), Ear()
         stage.hub.watch(ear, "r1")
         stage.hub.watch(slow, "r1")
         run.start()
@@ -686,7 +687,7 @@ async def test_progress_comes_once_more_right_before_the_ending(autojump_clock: 
 async def test_the_progress_of_a_node_is_the_newest_and_never_follows_its_end(autojump_clock: MockClock):
     """At most 20 a second, without a seq; what a node reported before it ended is not said after it."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         stage.hub.watch(ear, "r1")
         run.start()
         run.node("n0")
@@ -717,7 +718,7 @@ async def test_the_progress_of_a_node_is_the_newest_and_never_follows_its_end(au
 async def test_types_choose_and_subscriptions_add(autojump_clock: MockClock):
     """Only what was asked for; a starter hears all whatever it asks for besides; one that asked twice hears both, once."""
     async with opened() as stage:
-        run, logs, starter, both = stage.run(), Ear(), Ear(), Ear(dialect=FLAT)
+        run, logs, starter, both = await stage.run(), Ear(), Ear(), Ear(dialect=FLAT)
         stage.hub.watch(starter, "r1")
         await stage.hub.subscribe(logs, Subscribe(workflow_id="w1", types=("log",)), run_id="r1")
         await stage.hub.subscribe(starter, Subscribe(workflow_id="w1", types=("log",), after_seq=0), run_id="r1")
@@ -741,7 +742,7 @@ async def test_types_choose_and_subscriptions_add(autojump_clock: MockClock):
 async def test_a_filter_lags_and_catches_up(autojump_clock: MockClock):
     """With a filter a gap means nothing, and a status is left out only for one that is sent."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(stalled=True, room=0)
+        run, ear = await stage.run(), Ear(stalled=True, room=0)
         command = Subscribe(workflow_id="w1", types=("node.running", "workflow_status"), after_seq=0)
         await stage.hub.subscribe(ear, command, run_id="r1")
         run.start()
@@ -765,7 +766,7 @@ async def test_a_filter_lags_and_catches_up(autojump_clock: MockClock):
 async def test_all_runs_are_heard_live(autojump_clock: MockClock):
     """`*` hears what happens from now on, of runs that go on and of new ones; a position makes no sense there."""
     async with opened() as stage:
-        heard, unheard, ear, other = stage.run("r1", "w1"), stage.run("r2", "w2"), Ear(), Ear()
+        heard, unheard, ear, other = await stage.run("r1", "w1"), await stage.run("r2", "w2"), Ear(), Ear()
         stage.hub.watch(other, "r1")
         for run in (heard, unheard):
             run.start()
@@ -777,7 +778,7 @@ async def test_all_runs_are_heard_live(autojump_clock: MockClock):
         assert confirmed.last_seq is None
         heard.log()
         unheard.log()
-        late = stage.run("r3", "w3")
+        late = await stage.run("r3", "w3")
         late.start()
         await settled()
         assert sorted(event["id"] for event in ear.events) == ["r1:3", "r2:3", "r3:1"]
@@ -791,8 +792,8 @@ async def test_all_runs_are_heard_live(autojump_clock: MockClock):
 async def test_who_hears_all_first_gets_the_newest_status_of_each_node(*, known: bool, autojump_clock: MockClock):
     """Ordinary events with their own seq, what is left out counted, then live: a console knows where a run is."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(dialect=CAMEL)
-        stage.run("done", "w2")
+        run, ear = await stage.run(), Ear(dialect=CAMEL)
+        await stage.run("done", "w2")
         if known:
             stage.hub.watch(Ear(), "r1")
         run.start()
@@ -818,7 +819,7 @@ async def test_who_hears_all_first_gets_the_newest_status_of_each_node(*, known:
 async def test_an_event_is_sent_once_however_many_subscriptions_match(autojump_clock: MockClock):
     """Starter, workflow, all runs and path / in one: one copy."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         stage.hub.hear_all(ear, None)
         stage.hub.watch(ear, "r1")
         await stage.hub.subscribe(ear, Subscribe(workflow_id="w1", after_seq=0), run_id="r1")
@@ -832,7 +833,7 @@ async def test_an_event_is_sent_once_however_many_subscriptions_match(autojump_c
 async def test_unsubscribing_takes_effect_at_once_and_twice_does_no_harm(autojump_clock: MockClock):
     """Nothing more is pushed, nothing of the topic stays; each is answered with what is still asked for."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         await stage.hub.subscribe(ear, Subscribe(workflow_id="w1", types=("log", "progress")), run_id="r1")
         await stage.hub.subscribe(ear, Subscribe(types=("log", "node_status")), run_id=None)
         run.start()
@@ -865,7 +866,7 @@ async def test_unsubscribing_takes_effect_at_once_and_twice_does_no_harm(autojum
 async def test_a_starter_may_stop_hearing_its_run(autojump_clock: MockClock):
     """An unsubscribe of the workflow ends that subscription too."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         stage.hub.watch(ear, "r1")
         run.start()
         await settled()
@@ -880,7 +881,7 @@ async def test_a_starter_may_stop_hearing_its_run(autojump_clock: MockClock):
 async def test_a_dropped_outlet_is_forgotten(autojump_clock: MockClock):
     """Synchronously, whatever it heard and however far behind; a second time, and a later refill, do nothing."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(stalled=True, room=0)
+        run, ear = await stage.run(), Ear(stalled=True, room=0)
         stage.hub.watch(ear, "r1")
         await stage.hub.subscribe(ear, Subscribe(workflow_id="later"), run_id=None)
         stage.hub.hear_all(ear, None)
@@ -895,7 +896,7 @@ async def test_a_dropped_outlet_is_forgotten(autojump_clock: MockClock):
         heard = len(ear.heard)
         ear.stalled, ear.waiting = False, 0
         run.log()
-        stage.run("r2", "later").start()
+        (await stage.run("r2", "later")).start()
         await settled()
         assert len(ear.heard) == heard
 
@@ -921,7 +922,7 @@ class Slow:
 async def test_a_topic_is_loaded_while_its_run_goes_on(autojump_clock: MockClock):
     """A run that nobody heard is read page by page, what is published meanwhile is neither lost nor told twice."""
     async with opened(Slow) as stage, trio.open_nursery() as nursery:
-        run, ears = stage.run(), [Ear() for _ in range(5)]
+        run, ears = await stage.run(), [Ear() for _ in range(5)]
         run.start()
         run.log(3499)
 
@@ -948,7 +949,7 @@ async def test_a_cancelled_loader_leaves_the_rest_to_the_next(autojump_clock: Mo
         return slow[0]
 
     async with opened(wrap) as stage, trio.open_nursery() as nursery:
-        run, first, second = stage.run(), Ear(), Ear()
+        run, first, second = await stage.run(), Ear(), Ear()
         run.start()
         run.log(2499)
 
@@ -973,7 +974,7 @@ async def test_a_cancelled_loader_leaves_the_rest_to_the_next(autojump_clock: Mo
 async def test_a_position_that_was_published_is_never_beyond_the_end(autojump_clock: MockClock):
     """Not even within the window: a client that read it over HTTP may come back faster than the flusher."""
     async with opened() as stage:
-        run, early, ear = stage.run(), Ear(), Ear()
+        run, early, ear = await stage.run(), Ear(), Ear()
         stage.hub.watch(early, "r1")
         run.start()
         await wait_all_tasks_blocked()
@@ -990,7 +991,7 @@ async def test_a_position_that_was_published_is_never_beyond_the_end(autojump_cl
 async def test_what_was_read_before_it_was_published_is_not_told_twice(autojump_clock: MockClock):
     """A durable journal publishes a little after its commit; who loads the run in between knows more than the hub."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         run.start()
         stage.journal.attach(None)
         run.log(2)
@@ -1006,7 +1007,7 @@ async def test_what_was_read_before_it_was_published_is_not_told_twice(autojump_
 async def test_a_note_that_comes_during_the_loading_is_in_the_state(autojump_clock: MockClock):
     """The pages were read before it, its events are in the ring: the snapshot has it all the same."""
     async with opened(Slow) as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         run.start()
         run.log(1500)
         async with trio.open_nursery() as nursery:
@@ -1023,7 +1024,7 @@ async def test_a_note_that_comes_during_the_loading_is_in_the_state(autojump_clo
 async def test_who_has_caught_up_hears_the_progress_that_it_missed(lines: int, autojump_clock: MockClock):
     """Nothing is said while it lags; once it is at the head it need not wait for the next event."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(stalled=True, room=0)
+        run, ear = await stage.run(), Ear(stalled=True, room=0)
         stage.hub.watch(ear, "r1")
         run.start()
         await trio.sleep(1)
@@ -1046,7 +1047,7 @@ async def test_who_has_caught_up_hears_the_progress_that_it_missed(lines: int, a
 async def test_a_pass_leaves_alone_what_was_left_meanwhile(turns: int, bursts: int, autojump_clock: MockClock):
     """Unsubscribed, or moved, while it was being brought on: nothing of the old place is sent any more."""
     async with opened(Slow) as stage, trio.open_nursery() as nursery:
-        run, gone, moved = stage.run(), Ear(stalled=True, room=0), Ear(stalled=True, room=0)
+        run, gone, moved = await stage.run(), Ear(stalled=True, room=0), Ear(stalled=True, room=0)
         for ear in (gone, moved):
             stage.hub.watch(ear, "r1")
         run.start()
@@ -1073,7 +1074,7 @@ async def test_a_pass_leaves_alone_what_was_left_meanwhile(turns: int, bursts: i
 async def test_two_passes_for_one_outlet_take_turns(autojump_clock: MockClock):
     """A writer that asks while a subscribe still replays: nothing is sent twice, both come to an end."""
     async with opened(Slow) as stage, trio.open_nursery() as nursery:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         run.start()
         run.log(2499)
         nursery.start_soon(partial(stage.hub.subscribe, ear, Subscribe(workflow_id="w1", after_seq=0), run_id="r1"))
@@ -1087,7 +1088,7 @@ async def test_two_passes_for_one_outlet_take_turns(autojump_clock: MockClock):
 async def test_a_ring_is_bounded_while_its_topic_is_loaded(autojump_clock: MockClock):
     """Everything that comes meanwhile is in the journal too: what the ring has dropped is read from there."""
     async with opened(Slow) as stage, trio.open_nursery() as nursery:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         run.start()
         run.log(1999)
         nursery.start_soon(partial(stage.hub.subscribe, ear, Subscribe(workflow_id="w1", after="r1:1000"), run_id="r1"))
@@ -1101,7 +1102,7 @@ async def test_a_ring_is_bounded_while_its_topic_is_loaded(autojump_clock: MockC
 async def test_a_replay_is_exact_and_only_what_comes_during_it_is_conflated(autojump_clock: MockClock):
     """A client that names its position gets exactly what follows, however slow it is; later events may be conflated."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(stalled=True, room=0)
+        run, ear = await stage.run(), Ear(stalled=True, room=0)
         run.start()
         for _ in range(1000):
             run.node("n0")
@@ -1118,7 +1119,7 @@ async def test_a_replay_is_exact_and_only_what_comes_during_it_is_conflated(auto
 async def test_a_history_that_is_gone_is_a_reset(autojump_clock: MockClock):
     """Who lags behind a run that was trimmed meanwhile is told so, and shown the state."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(stalled=True, room=0)
+        run, ear = await stage.run(), Ear(stalled=True, room=0)
         stage.hub.watch(ear, "r1")
         run.start()
         await settled()
@@ -1154,7 +1155,7 @@ async def test_an_unknown_run_is_waited_for_or_unknown(autojump_clock: MockClock
 async def test_a_snapshot_of_an_ended_run_is_folded_from_the_journal(autojump_clock: MockClock):
     """And nothing of it stays in the hub."""
     async with opened() as stage:
-        run = stage.run()
+        run = await stage.run()
         run.start()
         run.node("n0")
         run.node("n0", NodeStatus.SUCCESS)
@@ -1169,7 +1170,7 @@ async def test_a_snapshot_of_an_ended_run_is_folded_from_the_journal(autojump_cl
 async def test_notes_are_in_the_state_with_their_events(autojump_clock: MockClock):
     """Variables are shown as they were at `last_seq`; who loads the run later sees the same."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         stage.hub.watch(ear, "r1")
         run.start()
         log = Logged(**run.head(), level="info", message="set")
@@ -1184,7 +1185,7 @@ async def test_notes_are_in_the_state_with_their_events(autojump_clock: MockCloc
 async def test_a_large_result_is_a_reference_on_the_wire(autojump_clock: MockClock):
     """The stream goes on in frames that every client takes; the journal has it whole."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(room=10**9)
+        run, ear = await stage.run(), Ear(room=10**9)
         stage.hub.watch(ear, "r1")
         run.start()
         run.node("n0", NodeStatus.SUCCESS, result="x" * 3_000_000)
@@ -1210,7 +1211,7 @@ async def test_a_bug_in_one_topic_is_told_and_leaves_the_others_alone(
 
     monkeypatch.setattr(View, "apply", apply)
     async with opened() as stage:
-        bad, good, ear, other = stage.run("r1", "w1"), stage.run("r2", "w2"), Ear(), Ear()
+        bad, good, ear, other = await stage.run("r1", "w1"), await stage.run("r2", "w2"), Ear(), Ear()
         stage.hub.watch(ear, "r1")
         stage.hub.watch(other, "r2")
         for run in (bad, good):
@@ -1233,7 +1234,7 @@ async def test_a_cancel_from_outside_ends_the_body_and_then_the_hub(autojump_clo
     ear = Ear()
     with trio.move_on_after(1):
         async with opened() as stage:
-            run = stage.run()
+            run = await stage.run()
             stage.hub.watch(ear, "r1")
             run.start()
             await trio.sleep(0.999)
@@ -1247,7 +1248,7 @@ async def test_a_cancel_from_outside_ends_the_body_and_then_the_hub(autojump_clo
 async def test_a_flusher_lives_no_longer_than_its_topic_is_wanted(autojump_clock: MockClock):
     """Coming and going leaves no task behind; what is nobody's costs nothing."""
     async with opened() as stage:
-        run = stage.run()
+        run = await stage.run()
         run.start()
         idle = trio.lowlevel.current_statistics().tasks_living
         for _ in range(10):
@@ -1262,7 +1263,7 @@ async def test_a_flusher_lives_no_longer_than_its_topic_is_wanted(autojump_clock
 async def test_leaving_the_hub_delivers_what_was_committed(autojump_clock: MockClock):
     """Also what still waited for its window."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         stage.hub.watch(ear, "r1")
         run.start()
         await wait_all_tasks_blocked()
@@ -1274,7 +1275,7 @@ async def test_leaving_the_hub_delivers_what_was_committed(autojump_clock: MockC
 async def test_what_an_outlet_hears_can_be_asked(autojump_clock: MockClock):
     """Types, positions and how much it was spared, for the connection's statistics."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear(stalled=True, room=0)
+        run, ear = await stage.run(), Ear(stalled=True, room=0)
         await stage.hub.subscribe(ear, Subscribe(workflow_id="w1", types=("*",), after_seq=0), run_id="r1")
         run.start()
         await settled()
@@ -1294,7 +1295,7 @@ async def test_whatever_happens_seq_rises_and_every_gap_is_counted(seed: int, au
     """Runs, slow and fast outlets, drains and new subscriptions in any order: gapless, or `conflated` says how many."""
     chance = random.Random(seed)
     async with opened() as stage:
-        runs = [stage.run(f"r{n}", f"w{n}", nodes=5) for n in range(3)]
+        runs = [await stage.run(f"r{n}", f"w{n}", nodes=5) for n in range(3)]
         ears = [Ear(room=chance.choice([0, 500, 5_000]), batch=chance.random() < 0.3) for _ in range(6)]
         for run in runs:
             for ear in ears:
@@ -1336,13 +1337,13 @@ async def test_whatever_happens_seq_rises_and_every_gap_is_counted(seed: int, au
 async def test_a_run_may_be_named_without_its_workflow(named: str, autojump_clock: MockClock):
     """The run is heard, and so are the later ones of the workflow that it is of."""
     async with opened() as stage:
-        run, ear = stage.run(), Ear()
+        run, ear = await stage.run(), Ear()
         run.start()
         await stage.hub.subscribe(ear, Subscribe(workflow_id=named, run_id="r1", after_seq=0), run_id="r1")
         (confirmed,) = ear.replies
         assert confirmed.workflow_id == (named or "w1")
         run.end()
         await settled()
-        stage.run("r2", "w1").start()
+        (await stage.run("r2", "w1")).start()
         await settled()
         assert [event["id"] for event in ear.events] == ["r1:1", "r1:2", "r2:1"]
