@@ -21,7 +21,7 @@ from actors.recorder import Recorder
 from actors.simulated import ODDS
 from actors.timers import RunClock, Timer, Timers
 from protocol.messages import Iteration, Json
-from protocol.view import DONE, Region, View, instance_key, loop_note
+from protocol.view import DONE, Region, View, instance_key
 
 __all__ = ["Loops", "seeded", "timed_out"]
 
@@ -38,6 +38,7 @@ class Ends(Protocol):
     def failed(self, step: Step, region: Region, error: BaseException, *, attempt: int) -> None: ...
     def skip(self, node_id: str, region: Region, reason: str) -> None: ...
     def skip_body(self, loop: str, region: Region, reason: str) -> None: ...
+    def note(self, step: Step, region: Region, name: str, value: Json) -> None: ...
     def resolved(self, region: Region) -> None: ...
     def cut(self, region: Region, cause: str) -> None: ...
     def scope_of(self, node_id: str, region: Region) -> Scope: ...
@@ -202,7 +203,7 @@ class Loops:
         value: dict[str, Json] = {"node": step.node.id, "iteration": list(region.iteration), "turn": turn}
         if turning.items is not None:
             value["item"] = turning.items[turn]
-        self._say.note(loop_note(step.node.id, region.iteration), value)
+        self._schedule.note(step, region, "loop", value)
         turns = None if turning.turns == math.inf else int(turning.turns)
         message = f"turn {turn + 1} of {turns}" if turns else f"turn {turn + 1}"
         self._say.progress(step.node.id, region.iteration, 100.0 * turn / turns if turns else 0.0, message)

@@ -103,8 +103,15 @@ def restore(
     view = past.view
     notes = _by_instance(view)
     restart: list[str] = []
+    fatal: list[tuple[_Instance, int]] = []
     for due in view.due():
-        _Instance(due, steps[due.node_id], notes, past).restore(schedule, recorder, restart)
+        instance = _Instance(due, steps[due.node_id], notes, past)
+        crashes = instance.restore(schedule, recorder, restart)
+        if crashes >= MAX_CRASHES:
+            fatal.append((instance, crashes))
+    # It may fail the run: then everything that had begun is to have its place.
+    for instance, crashes in fatal:
+        schedule.crashed(instance.step, instance.region, attempt=instance.attempt, times=crashes)
     for key, value in view.notes.items():
         kind, _, node_id = key.partition("/")
         if kind == "input":
@@ -125,43 +132,47 @@ class _Instance:
         self.began = past.began.get(self.key)
         self.halting = past.view.status in {RunStatus.STOPPING, RunStatus.FAILING}
         """Nothing runs again: it gets its end status."""
+        self.attempt = 1 if self.event is None else self.event.attempt
 
-    def restore(self, schedule: Schedule, recorder: Recorder, restart: list[str]) -> None:
+    def restore(self, schedule: Schedule, recorder: Recorder, restart: list[str]) -> int:
+        """Put it where it was. Returns how often a crash has interrupted it; too often, and it was put nowhere."""
         step, region, event = self.step, self.region, self.event
         if event is None or self.began is None:
             schedule.enqueue([self.due])
-            return
+            return 0
         schedule.restore(step, region, began=self.began, noted=self.notes)
         outcome, retry = self._noted("outcome"), self._noted("retry")
         if step.node.kind == "loop" and schedule.turns(step.node.id):
-            schedule.turning(step, region, attempt=event.attempt)
+            schedule.turning(step, region, attempt=self.attempt)
         elif outcome is not None:
             schedule.hold(step, region, _fields(outcome["fields"]), until=outcome["until"])
         elif retry is not None and retry["attempt"] > event.attempt:
             schedule.retry(step, region, attempt=retry["attempt"], at=retry["at"])
         elif event.status is NodeStatus.PENDING:
-            schedule.again(step, region, attempt=event.attempt)
+            schedule.again(step, region, attempt=self.attempt)
         else:
-            self._again(event, schedule, recorder, restart)
+            return self._again(schedule, recorder, restart)
+        return 0
 
-    def _again(self, event: NodeChanged, schedule: Schedule, recorder: Recorder, restart: list[str]) -> None:
+    def _again(self, schedule: Schedule, recorder: Recorder, restart: list[str]) -> int:
         """It was running."""
         step, region, name = self.step, self.region, instance_key(*self.key)
         if self.halting:
-            schedule.again(step, region, attempt=event.attempt)
-            return
+            schedule.again(step, region, attempt=self.attempt)
+            return 0
         clean = self._noted("interrupted") is not None
+        times = 0
         if clean:
             recorder.note(f"interrupted/{name}", None)
         elif step.node.kind not in NEVER_COUNTED:
             times = 1 + (self._noted("crash") or 0)
             if times >= MAX_CRASHES:
-                schedule.crashed(step, region, attempt=event.attempt, times=times)
-                return
+                return times
             schedule.note(step, region, "crash", times)
-        recorder.node(*self.key, NodeStatus.PENDING, attempt=event.attempt, reason="recovered")
-        schedule.again(step, region, attempt=event.attempt, in_doubt=not clean)
+        recorder.node(*self.key, NodeStatus.PENDING, attempt=self.attempt, reason="recovered")
+        schedule.again(step, region, attempt=self.attempt, in_doubt=not clean)
         restart.append(step.node.id)
+        return times
 
     def _noted(self, name: str) -> Any:
         return self.notes.get(f"{name}/{instance_key(*self.key)}")

@@ -330,14 +330,13 @@ class RunActor:
         self._clock.start_at(past.elapsed)
         self._started_at = view.started_at or past.at
         self._cause, self._fault = past.cause, past.fault
-        halting = self.status in _HALTING
         self._recorder.log("info", f"run {self.plan.run_id} goes on after a restart; it was {self.status}")
         again = restore(
             past, self.plan.steps, schedule=self._schedule, recorder=self._recorder, questions=self._questions
         )
-        if again and not halting:
+        if again:
             self._recorder.log("info", f"{len(again)} nodes run again: {', '.join(again[:NAMED_NODES])}")
-        if halting:
+        if self.status in _HALTING:
             self._schedule.halt()
         else:
             self._set_deadline()
@@ -720,7 +719,7 @@ class RunActor:
         if isinstance(error, Fenced):
             # Whoever has it now tells its ending.
             _logger.warning("run %s is executed elsewhere now: %s", self.plan.run_id, error)
-            return
+            return  # noqa: ASYNC910  nothing is left to do here
         _logger.error("run %s: a bug of the runtime", self.plan.run_id, exc_info=error)
         if self._decided or self.status in ENDED:
             return  # noqa: ASYNC910  it is told already

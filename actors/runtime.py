@@ -301,7 +301,7 @@ class Runtime:
             try:
                 self._remember(await self._read_record(found))
             except UnknownRun:
-                return None
+                return None  # noqa: ASYNC910  the journal was asked
         return found  # noqa: ASYNC910  nothing to wait for if it is known here
 
     async def plan(self, run_id: str) -> tuple[str, Workflow]:
@@ -378,7 +378,9 @@ class Runtime:
         self._list(actor)
         self.nursery.start_soon(self._tend, actor, claim, past, name=f"run:{run_id}")
 
-    async def _begin(self, actor: RunActor, spec: bytes, refused: Callable[[RunActive], None] | None) -> None:
+    async def _begin(  # noqa: ASYNC910  the journal awaits
+        self, actor: RunActor, spec: bytes, refused: Callable[[RunActive], None] | None
+    ) -> None:
         """A new run: record it, then let it live."""
         run_id, workflow_id = actor.plan.run_id, actor.plan.workflow_id
         created: Created | None = None

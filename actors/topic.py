@@ -331,7 +331,8 @@ class Topic:
     def _absorb(self, page: Page) -> None:
         """Fold a page of the journal; go live once the ring, or the end of the journal, is reached."""
         ring, view = self._ring, self._view
-        self._note(page.notes.items())
+        # What was noted since is newer; a note is folded after the events before it.
+        self._notes = {**page.notes, **self._notes}
         for event in page.events:
             if len(ring) and event.seq >= ring.first:
                 break

@@ -38,7 +38,7 @@ from protocol.messages import (
 )
 from protocol.states import NODE_ENDED, NodeStatus, RunStatus
 
-__all__ = ["BODY", "DONE", "VAR", "Due", "Region", "View", "fires", "instance_key", "loop_note", "port_value"]
+__all__ = ["BODY", "DONE", "VAR", "Due", "Region", "View", "fires", "instance_key", "port_value"]
 
 BODY: Final = "body"
 DONE: Final = "done"
@@ -427,8 +427,10 @@ class View:
         """A turn begins."""
         loop, iteration, turn = value["node"], tuple(value["iteration"]), value["turn"]
         state = self._loops.get((loop, iteration))
+        if state is None:
+            return _NOTHING_DUE
         # It began with an event of it already, if that was folded before the note; or is over, if the note is old.
-        due = () if state and state.region and state.region.turn >= turn else self._begin_turn(loop, iteration, turn)
+        due = () if state.region and state.region.turn >= turn else self._begin_turn(loop, iteration, turn)
         region = self._regions.get((loop, (*iteration, turn)))
         if region is not None:
             region.item = value.get("item", turn)
@@ -436,7 +438,7 @@ class View:
 
     def _begin_turn(self, loop: str, iteration: Iteration, turn: int) -> Sequence[Due]:
         """Open the region of a turn: the one before it is collapsed to its value."""
-        state = self._loops.setdefault((loop, iteration), _LoopState())
+        state = self._loops[loop, iteration]
         if state.region is not None:
             state.results = self.results(loop, iteration)
             self._drop(state.region)
@@ -477,7 +479,7 @@ class View:
         state = self._loops.pop((loop, iteration), None)
         if state is not None and state.region is not None:
             self._drop(state.region)
-        self.notes.pop(loop_note(loop, iteration), None)
+        self.notes.pop(LOOP + instance_key(loop, iteration), None)
 
     def _drop(self, region: Region) -> None:
         self._regions.pop((region.loop, region.iteration), None)
@@ -517,11 +519,6 @@ def instance_key(node_id: str, iteration: Iteration) -> str:
     if "/" in node_id or "%" in node_id:
         node_id = quote(node_id, safe="")
     return f"{node_id}/{'.'.join(map(str, iteration))}" if iteration else node_id
-
-
-def loop_note(loop: str, iteration: Iteration) -> str:
-    """The key of the note that says which turn of a loop node instance is under way."""
-    return LOOP + instance_key(loop, iteration)
 
 
 def fires(workflow: Workflow, node: Node) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import attrs
 import trio
@@ -62,8 +62,8 @@ class MemoryJournal:
     _sessions: dict[str, bytes] = attrs.field(factory=dict, init=False)
     _closed: bool = attrs.field(default=False, init=False)
 
-    durable: Final = False
-    degraded: Final = None
+    durable: ClassVar[bool] = False
+    degraded: ClassVar[str | None] = None
 
     async def __aenter__(self) -> Self:
         """Open it."""

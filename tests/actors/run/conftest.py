@@ -118,6 +118,7 @@ class World:
     """Node id → what it does. `do` may be cut by a pause, `act` has effects and may not."""
     began: float = attrs.Factory(trio.current_time)
 
+    check = staticmethod(check)
     told = staticmethod(told)
     logs = staticmethod(logs)
     answered = staticmethod(answered)
