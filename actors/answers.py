@@ -1,12 +1,33 @@
-"""What a run answers to a command: the one reply to a control or an input, in whatever state it finds the run."""
+"""What a run answers to a command: the one reply to a control or an input, in whatever state it finds the run.
+
+A reply to a command with a request id is a note of the run, `request/<request_id>`, so that the same command twice is
+answered the same and done once, whatever happened to the connection or the server in between.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
 
 import attrs
 
 from actors.errors import ActorGone, ActorsError, Busy
-from protocol.messages import Control, ControlReply, InputReply, NodeInput, Summary
+from protocol.messages import Control, ControlReply, InputReply, Json, NodeInput, Summary
 from protocol.states import CONTROLS, ENDED, Action, RunStatus, Verdict
 
-__all__ = ["Record", "Refusal", "answer_control", "answer_ended", "answer_input", "answer_lost", "refusal_of"]
+__all__ = [
+    "REQUEST",
+    "Record",
+    "Refusal",
+    "answer_again",
+    "answer_control",
+    "answer_ended",
+    "answer_input",
+    "answer_lost",
+    "refusal_of",
+    "remembered",
+]
+
+REQUEST: Final = "request/"
+"""How the key of such a note begins."""
 
 Refusal = tuple[str, str]
 """(code, text for the user)."""
@@ -20,6 +41,49 @@ class Record:
     workflow_id: str
     status: RunStatus
     summary: Summary | None = None
+    replies: Mapping[str, Json] = {}
+    """Its notes about requests."""
+
+
+def remembered(reply: ControlReply | InputReply) -> Json:
+    """A reply as a note keeps it."""
+    said = {"ok": reply.ok, "was": reply.was, "status": reply.status, "code": reply.code, "error": reply.error}
+    return {"to": "input" if isinstance(reply, InputReply) else reply.action, **said}
+
+
+def answer_again(
+    command: Control | NodeInput, run: Record, replies: Mapping[str, Json]
+) -> ControlReply | InputReply | None:
+    """The reply to a request that was answered before; None: it was not.
+
+    Args:
+        command: asked again, or for the first time.
+        run: what is known of the run.
+        replies: its notes about requests, perhaps among others.
+    """
+    said = None if command.request_id is None else replies.get(REQUEST + command.request_id)
+    if said is None:
+        return None
+    to = "input" if isinstance(command, NodeInput) else command.action
+    if said["to"] != to:
+        refusal = ("bad_field", f"this request_id was used for a {said['to']} already")
+        if isinstance(command, NodeInput):
+            return answer_input(command, run, was=run.status, refusal=refusal)
+        return answer_control(command, run, was=run.status, after=run.status, refusal=refusal)
+    was, status = (None if said[key] is None else RunStatus(said[key]) for key in ("was", "status"))
+    common: dict[str, Any] = {
+        "workflow_id": run.workflow_id,
+        "reply_to": command.id or None,
+        "ok": said["ok"],
+        "run_id": run.run_id,
+        "was": was,
+        "status": status,
+        "code": said["code"],
+        "error": said["error"],
+    }
+    if isinstance(command, NodeInput):
+        return InputReply(node_id=command.node_id, **common)
+    return ControlReply(action=command.action, **common)
 
 
 def refusal_of(action: Action, was: RunStatus) -> Refusal | None:
@@ -67,6 +131,8 @@ def answer_ended(command: Control | NodeInput, run: Record) -> ControlReply | In
 
     One that the end of its runtime found unfinished has no ending here: it goes on if its journal has a tomorrow.
     """
+    if (again := answer_again(command, run, run.replies)) is not None:
+        return again
     refusal: Refusal | None = (ActorGone.code, f"the server ended while the run was {run.status}")
     if isinstance(command, NodeInput):
         refusal = refusal_of(Action.INPUT, run.status) if run.status in ENDED else refusal

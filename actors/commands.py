@@ -16,7 +16,7 @@ import attrs
 from actors.errors import RunActive, UnknownRun
 from actors.fitting import PAYLOAD_BYTES, fit, parts
 from actors.runtime import ALL_RUNS, Runtime
-from actors.sessions import Member, Pending, Sessions, run_id_of
+from actors.sessions import Member, Pending, Sessions, owned, run_id_of
 from protocol.errors import BadField, InvalidWorkflow
 from protocol.messages import (
     Command,
@@ -75,9 +75,11 @@ class Commands:
             case StartRun():
                 await self._start(command, peer)
             case Control():
-                self.once(command, partial(self.runtime.control, command), session_id=peer.session_id, reply=peer.reply)
+                control = partial(self.runtime.control, owned(command, peer.session_id))
+                self.once(command, control, session_id=peer.session_id, reply=peer.reply)
             case NodeInput():
-                self.once(command, partial(self.runtime.input, command), session_id=peer.session_id, reply=peer.reply)
+                answer = partial(self.runtime.input, owned(command, peer.session_id))
+                self.once(command, answer, session_id=peer.session_id, reply=peer.reply)
             case Subscribe():
                 await self.runtime.hub.subscribe(peer, command, run_id=self._find(command))
             case Unsubscribe():

@@ -35,7 +35,17 @@ from typing import Any, Final
 import attrs
 import trio
 
-from actors.answers import Record, Refusal, answer_control, answer_ended, answer_input, refusal_of
+from actors.answers import (
+    REQUEST,
+    Record,
+    Refusal,
+    answer_again,
+    answer_control,
+    answer_ended,
+    answer_input,
+    refusal_of,
+    remembered,
+)
 from actors.errors import Fenced, ShuttingDown
 from actors.expressions import Scope
 from actors.generations import Generation, Generations, Left
@@ -53,6 +63,9 @@ from protocol.execution import ExecutionConfig
 from protocol.graph import Problem
 from protocol.messages import (
     Control,
+    ControlReply,
+    InputReply,
+    Json,
     NodeInput,
     NodeProgress,
     RunChanged,
@@ -69,6 +82,8 @@ TICK: Final = 1e-6
 """Seconds by which a timer may be early: the sum of two floats can fall short of what was waited for."""
 NAMED_NODES: Final = 10
 """How many a log line names."""
+MAX_REQUESTS: Final = 1_000
+"""Of one run whose replies are remembered; the oldest are forgotten."""
 NAG_SECONDS: Final = 5.0
 """Between two warnings about a node that does not end."""
 
@@ -167,6 +182,8 @@ class RunActor:
         self._cause: str | None = None
         self._fault: dict[str, str | None] = {}
         self._started_at = 0.0
+        self._replies: dict[str, Json] = {}
+        """The notes about requests, oldest first."""
         self._decided = False
         self._waking = False
         self._wall = wall
@@ -195,7 +212,11 @@ class RunActor:
     def record(self) -> Record:
         """What is known of it from outside, and kept when it is over."""
         return Record(
-            run_id=self.plan.run_id, workflow_id=self.plan.workflow_id, status=self.status, summary=self.view.summary
+            run_id=self.plan.run_id,
+            workflow_id=self.plan.workflow_id,
+            status=self.status,
+            summary=self.view.summary,
+            replies=self._replies,
         )
 
     def warn(self, message: str, key: str) -> None:
@@ -330,6 +351,7 @@ class RunActor:
         self._clock.start_at(past.elapsed)
         self._started_at = view.started_at or past.at
         self._cause, self._fault = past.cause, past.fault
+        self._replies = {key: value for key, value in view.notes.items() if key.startswith(REQUEST)}
         self._recorder.log("info", f"run {self.plan.run_id} goes on after a restart; it was {self.status}")
         again = restore(
             past, self.plan.steps, schedule=self._schedule, recorder=self._recorder, questions=self._questions
@@ -506,12 +528,28 @@ class RunActor:
 
     def _command(self, ask: Ask[Any, Any], *, was: RunStatus) -> None:
         command = ask.command
-        if self.status in ENDED:
+        if (again := answer_again(command, self.record, self._replies)) is not None:
+            ask.answer(again)
+        elif self.status in ENDED:
             ask.answer(answer_ended(command, self.record))
         elif isinstance(command, NodeInput):
-            ask.answer(answer_input(command, self.record, was=was, refusal=self._input(command)))
+            self._reply(ask, answer_input(command, self.record, was=was, refusal=self._input(command)))
         else:
             self._steer(ask, command, was)
+
+    def _reply(self, ask: Ask[Any, Any], reply: ControlReply | InputReply) -> None:
+        """Answer, and remember how a request was answered."""
+        ask.answer(reply)
+        request_id = ask.command.request_id
+        if request_id is None or reply.code == ShuttingDown.code:
+            return
+        key = f"{REQUEST}{request_id}"
+        self._replies[key] = remembered(reply)
+        self._recorder.note(key, self._replies[key])
+        while len(self._replies) > MAX_REQUESTS:
+            oldest = next(iter(self._replies))
+            del self._replies[oldest]
+            self._recorder.note(oldest, None)
 
     def _input(self, command: NodeInput) -> Refusal | None:
         if command.node_id not in self.view.workflow.nodes:
@@ -532,7 +570,7 @@ class RunActor:
         if refusal is None and CONTROLS[action][was] is Verdict.APPLY:
             after, apply = self._effect(command, early=was is RunStatus.PENDING)
         # The reply says *accepted*; it comes before the event, which says *durable*.
-        ask.answer(answer_control(command, self.record, was=was, after=after, refusal=refusal))
+        self._reply(ask, answer_control(command, self.record, was=was, after=after, refusal=refusal))
         if apply is not None:
             apply()
         if command.force and refusal is None and self.status in _HALTING:

@@ -8,7 +8,7 @@ import trio
 from actors.call import MAX_PAGE, SNAKE, Call, bad_field, payload
 from actors.errors import UnknownRun
 from actors.http import HttpError, Response
-from actors.sessions import run_id_of
+from actors.sessions import owned, run_id_of
 from protocol.dialects.text import dumps
 from protocol.messages import Control, ControlReply, Event, Reply, RunList, StartRun
 from protocol.states import RunStatus
@@ -97,7 +97,8 @@ async def control(call: Call) -> Response:
 
     if call.runtime.find("", run_id) is None:
         raise UnknownRun(f"run {run_id!r} is not known here")
-    call.commands.once(command, partial(call.runtime.control, command), session_id=NO_SESSION, reply=answer)
+    control = partial(call.runtime.control, owned(command, NO_SESSION))
+    call.commands.once(command, control, session_id=NO_SESSION, reply=answer)
     await answered.wait()
     reply = replies[0]
     if not isinstance(reply, ControlReply):

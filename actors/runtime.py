@@ -29,7 +29,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from actors.answers import Record, answer_ended, answer_lost
+from actors.answers import REQUEST, Record, answer_ended, answer_lost
 from actors.artifacts import ArtifactStore, open_artifacts
 from actors.errors import ActorsError, Busy, JournalError, RunActive, ShuttingDown, UnknownRun
 from actors.expressions import Scope
@@ -247,6 +247,8 @@ class Runtime:
     def control(self, command: Control, reply: Callable[[ControlReply], None]) -> None:
         """Pause, resume or stop a run. Never waits; `reply` is called exactly once, perhaps at once.
 
+        A request id is known to the run, also after a restart: the same one twice is answered the same and done once.
+
         Raises:
             UnknownRun: neither the run nor the workflow is known.
         """
@@ -363,6 +365,9 @@ class Runtime:
                     await self._recover(claim)
                 except (UnknownRun, ProtocolError, JournalError):
                     _logger.exception("run %s can not go on, and stays as it is", claim.run_id)
+        for actor in list(self._actors.values()):
+            # From the first moment on it is in the state in which it was.
+            await actor.begun.wait()
 
     async def _recover(self, claim: Claim) -> None:
         run_id = claim.run_id
@@ -484,7 +489,14 @@ class Runtime:
         page = await self.journal.load(run_id, row.last_seq - 1, 1)
         ending = page.events[-1] if page.events else None
         summary = ending.summary if isinstance(ending, RunEnded) else None
-        return Record(run_id=run_id, workflow_id=row.workflow_id, status=row.status, summary=summary)
+        notes = (await self.journal.load(run_id, 0, 1)).notes
+        return Record(
+            run_id=run_id,
+            workflow_id=row.workflow_id,
+            status=row.status,
+            summary=summary,
+            replies={key: value for key, value in notes.items() if key.startswith(REQUEST)},
+        )
 
     def _workflow(self, spec: Spec) -> tuple[Workflow | None, Sequence[Problem]]:
         """The graph of a run that was valid once. Kinds that are gone are told when their nodes run."""

@@ -16,16 +16,18 @@ import secrets
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import attrs
 import trio
 
 from actors.errors import Busy
 from actors.subscription import Outlet
-from protocol.messages import Json, Reply
+from protocol.messages import Command, Json, Reply
 
-__all__ = ["ConnectionStatistics", "Member", "Pending", "Sessions", "new_session_id", "run_id_of"]
+__all__ = ["ConnectionStatistics", "Member", "Pending", "Sessions", "new_session_id", "owned", "run_id_of"]
+
+C = TypeVar("C", bound=Command)
 
 TAKEOVERS: Final = 3
 TAKEOVER_WINDOW_S: Final = 30.0
@@ -208,6 +210,17 @@ def new_session_id() -> str:
     return secrets.token_urlsafe(12)
 
 
+def owned(command: C, session_id: str) -> C:
+    """A command as a run is told it: its request id is that of one session, for request ids of two are not the same."""
+    if command.request_id is None:
+        return command
+    return attrs.evolve(command, request_id=_digest(session_id, command.request_id))
+
+
 def run_id_of(session_id: str, request_id: str) -> str:
     """The run id of a start with a request id: the same start is the same run, whatever happened in between."""
-    return "r-" + hashlib.sha256(f"{session_id}\0{request_id}".encode(errors="surrogatepass")).hexdigest()[:24]
+    return f"r-{_digest(session_id, request_id)}"
+
+
+def _digest(session_id: str, request_id: str) -> str:
+    return hashlib.sha256(f"{session_id}\0{request_id}".encode(errors="surrogatepass")).hexdigest()[:24]

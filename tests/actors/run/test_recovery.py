@@ -10,13 +10,14 @@ from typing import Any
 import attrs
 import pytest
 import trio
+import trio.testing
 
 from actors import NodeContext, Registry, Run, Runtime, open_runtime
 from actors.errors import ActorGone
 from actors.journal import Claim, Created, Note, Ticket
 from actors.journals import MemoryJournal
 from actors.registry import node
-from protocol.messages import Event, Json, NodeChanged, RunEnded
+from protocol.messages import Control, Event, Json, NodeChanged, RunEnded
 from protocol.states import NodeStatus, RunStatus
 from protocol.view import View, instance_key
 
@@ -183,12 +184,13 @@ async def test_killed_after_any_commit_it_ends_as_it_would_have(autojump_clock, 
             if isinstance(event, NodeChanged) and event.status is NodeStatus.SUCCESS
         }
         async with opened(cut, again) as runtime:
-            (run,) = runtime.unfinished()
-            await run.wait()
-            events = [event async for event in run.events()]
-            world.check(events, run.view)
+            for run in runtime.unfinished():
+                await run.wait()
+            events = list((await cut.load("r", 0, 10_000)).events)
+            view = await folded(runtime, events)
+            world.check(events, view)
             assert events[: len(before)] == before
-            assert (run.status, results(events)) == (final, results(whole)), commits
+            assert (view.status, results(events)) == (final, results(whole)), commits
             assert {key.removeprefix("r/") for key in again.done} & completed == set()
             recorded = {
                 f"r/{note[len('once/') :]}" for note, value in cut.notes("r").items() if "result" in (value or {})
@@ -460,3 +462,72 @@ async def test_a_kind_that_is_gone_fails_its_node_when_its_turn_comes(autojump_c
         await run.wait()
     assert (run.status, run.view.nodes["a"].code) == (RunStatus.FAILED, "unknown_kind")
     assert run.view.nodes["a"].error == "no kind 'work' is registered here any more"
+
+
+@pytest.mark.parametrize("commits", [True, False])
+async def test_the_same_request_after_a_crash_is_answered_the_same_and_done_once(autojump_clock, world, commits):
+    """A reply that was durable is given again, even of a run that has ended since; one that was not is done now."""
+    tape, town = Tape(), Town()
+    replies: list[Any] = []
+    async with opened(tape, town) as runtime:
+        await runtime.start(world.flow("s >> a >> b", a="work", b="work"), run_id="r")
+        await trio.sleep(0.5)
+        before = await killed(tape)
+        runtime.control(Control(id="1", run_id="r", action="pause", request_id="q"), replies.append)
+        await trio.testing.wait_all_tasks_blocked()
+        tape = await killed(tape) if commits else before
+    async with opened(tape, town) as runtime:
+        run = left(runtime)
+        await trio.testing.wait_all_tasks_blocked()
+        runtime.control(Control(id="2", run_id="r", action="pause", request_id="q"), replies.append)
+        await world.until(run, RunStatus.PAUSED)
+        runtime.control(Control(id="3", run_id="r", action="resume", request_id="q"), replies.append)
+        await trio.testing.wait_all_tasks_blocked()
+        await run.resume()
+        await run.wait()
+    async with opened(await killed(tape), town) as runtime:
+        assert await runtime.look_up("", "r") == "r"
+        runtime.control(Control(id="4", run_id="r", action="pause", request_id="q"), replies.append)
+        runtime.control(Control(id="5", run_id="r", action="stop", request_id="other"), replies.append)
+    assert [reply.reply_to for reply in replies] == ["1", "2", "3", "4", "5"]
+    first, second, other, last, stop = replies
+    same = (True, RunStatus.RUNNING, RunStatus.PAUSING)
+    assert [(reply.ok, reply.was, reply.status) for reply in (first, second, last)] == [same] * 3
+    assert (other.ok, other.code) == (False, "bad_field")
+    assert (stop.ok, stop.status) == (True, RunStatus.COMPLETED)
+    events = list((await tape.load("r")).events)
+    assert world.told(events).count("pausing") == 1
+
+
+async def test_an_answer_that_came_before_its_question_is_kept_over_a_crash(autojump_clock, world):
+    """An answer kept for a node that had not asked yet is there when it asks, in the next process."""
+
+    def registry() -> Registry:
+        kinds = Registry.builtin()
+
+        @kinds.register
+        @node("ask", config=dict, effects=False)
+        async def ask(ctx: NodeContext[Any]) -> object:
+            """Ask twice."""
+            await ctx.sleep(5)
+            return [await ctx.ask("first?"), await ctx.ask("second?")]
+
+        return kinds
+
+    tape = Tape()
+    async with open_runtime(journal=tape, registry=registry()) as runtime:
+        run = await runtime.start(world.flow("s >> a", a="ask"), run_id="r")
+        await trio.sleep(1)
+        assert (await run.send_input("a", 1)).ok
+        tape = await killed(tape)
+    async with open_runtime(journal=tape, registry=registry()) as runtime:
+        run = left(runtime)
+        await trio.sleep(10)
+        tape = await killed(tape)
+    async with open_runtime(journal=tape, registry=registry()) as runtime:
+        run = left(runtime)
+        await trio.sleep(1)
+        assert (await run.send_input("a", 2)).ok
+        await run.wait()
+    assert run.view.nodes["a"].result == [1, 2]
+    assert notes(tape) == {}
