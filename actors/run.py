@@ -162,7 +162,7 @@ class RunActor:
         self.plan = plan
         self.view = view
         self.mailbox = mailbox
-        self.status = RunStatus.PENDING
+        self.status = view.status
         self.begun = trio.Event()
         """Set when its first event has a seq and is handed to the journal, or the actor is gone."""
         self.ended = trio.Event()
@@ -347,7 +347,6 @@ class RunActor:
     def _go_on(self, past: Past) -> None:
         """Where another process left it."""
         view = self.view
-        self.status = view.status
         self._clock.start_at(past.elapsed)
         self._started_at = view.started_at or past.at
         self._cause, self._fault = past.cause, past.fault

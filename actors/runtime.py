@@ -365,9 +365,6 @@ class Runtime:
                     await self._recover(claim)
                 except (UnknownRun, ProtocolError, JournalError):
                     _logger.exception("run %s can not go on, and stays as it is", claim.run_id)
-        for actor in list(self._actors.values()):
-            # From the first moment on it is in the state in which it was.
-            await actor.begun.wait()
 
     async def _recover(self, claim: Claim) -> None:
         run_id = claim.run_id
