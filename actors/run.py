@@ -28,29 +28,21 @@ cancelled without grace, the journal has what was handed over, and no ending is 
 
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 import trio
 
 from actors.answers import (
-    REQUEST,
     Record,
-    Refusal,
-    answer_again,
-    answer_control,
-    answer_ended,
-    answer_input,
-    refusal_of,
-    remembered,
 )
-from actors.errors import Fenced, ShuttingDown
+from actors.errors import Fenced
 from actors.expressions import Scope
 from actors.generations import Generation, Generations, Left
 from actors.journal import Claim, Journal, Ticket
 from actors.mailbox import Ask, Mailbox
+from actors.nagging import Nagging
 from actors.node import NodeTask, Port, Step
 from actors.observer import Observer
 from actors.questions import Questions
@@ -58,22 +50,18 @@ from actors.recorder import Recorder
 from actors.recovery import Past, restore
 from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked
 from actors.schedule import STEP, Schedule
+from actors.steering import Steering
 from actors.timers import RunClock, Timers
 from protocol.execution import ExecutionConfig
 from protocol.graph import Problem
 from protocol.messages import (
-    Control,
-    ControlReply,
-    InputReply,
-    Json,
-    NodeInput,
     NodeProgress,
     RunChanged,
     RunEnded,
     RunStarted,
     Summary,
 )
-from protocol.states import CONTROLS, ENDED, Action, NodeStatus, RunStatus, Trigger, Verdict, advance
+from protocol.states import ENDED, NodeStatus, RunStatus, Trigger, advance
 from protocol.view import VAR, Due, View
 
 __all__ = ["Plan", "RunActor"]
@@ -82,11 +70,6 @@ TICK: Final = 1e-6
 """Seconds by which a timer may be early: the sum of two floats can fall short of what was waited for."""
 NAMED_NODES: Final = 10
 """How many a log line names."""
-MAX_REQUESTS: Final = 1_000
-"""Of one run whose replies are remembered; the oldest are forgotten."""
-NAG_SECONDS: Final = 5.0
-"""Between two warnings about a node that does not end."""
-
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -173,17 +156,13 @@ class RunActor:
         self._observer = observer
         self._clock = RunClock()
         self._timers = Timers()
-        self._nags = Timers()
         self._generations = Generations(mailbox, observer)
         self._nursery: trio.Nursery | None = None
         self._scope = trio.CancelScope(shield=True)
         self._drain = False
-        self._paused_at = -math.inf
         self._cause: str | None = None
         self._fault: dict[str, str | None] = {}
         self._started_at = 0.0
-        self._replies: dict[str, Json] = {}
-        """The notes about requests, oldest first."""
         self._decided = False
         self._waking = False
         self._wall = wall
@@ -202,11 +181,18 @@ class RunActor:
             dry_run=plan.config.dry_run,
         )
         self._questions = Questions(self._recorder, noted=self._schedule.noted)
+        self._steering = Steering(self, recorder=self._recorder, questions=self._questions)
+        self._nagging = Nagging(self._recorder, grace=plan.grace, atomic_limit=plan.atomic_limit)
 
     @property
     def in_flight(self) -> list[str]:
         """Ids of the nodes whose task runs."""
-        return list(dict.fromkeys(task.node_id for task in self._schedule.in_flight.values()))
+        return list(dict.fromkeys(task.node_id for task in self.tasks))
+
+    @property
+    def tasks(self) -> Collection[NodeTask]:
+        """What runs."""
+        return self._schedule.in_flight.values()
 
     @property
     def record(self) -> Record:
@@ -216,7 +202,7 @@ class RunActor:
             workflow_id=self.plan.workflow_id,
             status=self.status,
             summary=self.view.summary,
-            replies=self._replies,
+            replies=self._steering.replies,
         )
 
     def warn(self, message: str, key: str) -> None:
@@ -266,7 +252,7 @@ class RunActor:
 
     def halt_now(self) -> None:
         """The runtime's own grace is over: cancel everything. No ending is claimed."""
-        for task in self._schedule.in_flight.values():
+        for task in self.tasks:
             task.cut()
             if task.scope is not None:
                 task.scope.shield = False
@@ -338,7 +324,7 @@ class RunActor:
         self._set_deadline()
         # What was said before there was a first event is applied right after it, before any node.
         for ask in self._pending_commands():
-            self._command(ask, was=RunStatus.PENDING if self.status is RunStatus.RUNNING else self.status)
+            self._steering.obey(ask, was=RunStatus.PENDING if self.status is RunStatus.RUNNING else self.status)
         if self.status not in _HALTING:
             self._schedule.enqueue(self.view.begin())
         self._recorder.flush()
@@ -350,7 +336,7 @@ class RunActor:
         self._clock.start_at(past.elapsed)
         self._started_at = view.started_at or past.at
         self._cause, self._fault = past.cause, past.fault
-        self._replies = {key: value for key, value in view.notes.items() if key.startswith(REQUEST)}
+        self._steering.restore(view.notes)
         self._recorder.log("info", f"run {self.plan.run_id} goes on after a restart; it was {self.status}")
         again = restore(
             past, self.plan.steps, schedule=self._schedule, recorder=self._recorder, questions=self._questions
@@ -399,7 +385,7 @@ class RunActor:
             if count % 16 == 0 and trio.current_time() > until:
                 break
         self._timers.run_due(self._clock.now() + TICK)
-        self._nags.run_due(trio.current_time())
+        self._nagging.run_due()
 
     def _advance(self) -> bool:
         """Start nodes, for about `STEP`. Returns whether there is more to do at once."""
@@ -422,7 +408,7 @@ class RunActor:
         return self.status is RunStatus.RUNNING and not self.leaving
 
     async def _wait(self) -> None:
-        deadline = min(self._clock.trio_time(self._timers.next_due()), self._nags.next_due())
+        deadline = min(self._clock.trio_time(self._timers.next_due()), self._nagging.next_due())
         if deadline == math.inf:
             self._take(await self.mailbox.receive())
             return
@@ -434,7 +420,7 @@ class RunActor:
             case Outcome():
                 self._outcome(message)
             case Ask():
-                self._command(message, was=self.status)
+                self._steering.obey(message, was=self.status)
             case Noted():
                 self._noted(message)
             case LogLine():
@@ -500,7 +486,7 @@ class RunActor:
         """Cancel every generation; a pause leaves alone what it may not cut."""
         now = trio.current_time()
         pause = cause == "pause"
-        for task in self._schedule.in_flight.values():
+        for task in self.tasks:
             if pause and not task.step.interruptible:
                 continue
             task.cancelling(cause, now=now)
@@ -525,70 +511,7 @@ class RunActor:
             elif isinstance(message, _Leave):
                 self._leave()
 
-    def _command(self, ask: Ask[Any, Any], *, was: RunStatus) -> None:
-        command = ask.command
-        if (again := answer_again(command, self.record, self._replies)) is not None:
-            ask.answer(again)
-        elif self.status in ENDED:
-            ask.answer(answer_ended(command, self.record))
-        elif isinstance(command, NodeInput):
-            self._reply(ask, answer_input(command, self.record, was=was, refusal=self._input(command)))
-        else:
-            self._steer(ask, command, was)
-
-    def _reply(self, ask: Ask[Any, Any], reply: ControlReply | InputReply) -> None:
-        """Answer, and remember how a request was answered."""
-        ask.answer(reply)
-        request_id = ask.command.request_id
-        if request_id is None or reply.code == ShuttingDown.code:
-            return
-        key = f"{REQUEST}{request_id}"
-        self._replies[key] = remembered(reply)
-        self._recorder.note(key, self._replies[key])
-        while len(self._replies) > MAX_REQUESTS:
-            oldest = next(iter(self._replies))
-            del self._replies[oldest]
-            self._recorder.note(oldest, None)
-
-    def _input(self, command: NodeInput) -> Refusal | None:
-        if command.node_id not in self.view.workflow.nodes:
-            return ("unknown_node", f"the workflow has no node {command.node_id!r}")
-        if (refusal := refusal_of(Action.INPUT, self.status)) is not None:
-            return refusal
-        keep = CONTROLS[Action.INPUT][self.status] is Verdict.KEEP
-        return self._questions.answer(command.node_id, command.value, keep=keep)
-
-    def _steer(self, ask: Ask[Any, Any], command: Control, was: RunStatus) -> None:
-        action = Action(command.action)
-        refusal = refusal_of(action, was)
-        if self.leaving:
-            refusal = (ShuttingDown.code, "the server shuts down; the run goes on, and can be steered, when it is back")
-        if refusal is None and command.step:
-            refusal = ("not_supported", "a run can not be stepped yet; resume without `step`")
-        after, apply = self.status, None
-        if refusal is None and CONTROLS[action][was] is Verdict.APPLY:
-            after, apply = self._effect(command, early=was is RunStatus.PENDING)
-        # The reply says *accepted*; it comes before the event, which says *durable*.
-        self._reply(ask, answer_control(command, self.record, was=was, after=after, refusal=refusal))
-        if apply is not None:
-            apply()
-        if command.force and refusal is None and self.status in _HALTING:
-            for task in self._schedule.in_flight.values():
-                task.cut()
-
-    def _effect(self, command: Control, *, early: bool) -> tuple[RunStatus, Callable[[], None]]:
-        """(the state after it, what it does)."""
-        match command.action:
-            case "pause" if early:
-                return RunStatus.PAUSED, self._pause_early
-            case "pause":
-                return RunStatus.PAUSING, partial(self._pause, command.mode or self.plan.config.pause_mode)
-            case "resume":
-                return RunStatus.RUNNING, self._resume
-            case _:
-                return RunStatus.STOPPING, partial(self._halting_once, "stop")
-
-    def _pause_early(self) -> None:
+    def pause_early(self) -> None:
         """Before the first node: there is nothing to wait for."""
         self._move(Trigger.PAUSE)
         self._recorder.event(RunChanged, status=self.status, in_flight=())
@@ -596,21 +519,32 @@ class RunActor:
         self._clock.stop()
         self._recorder.event(RunChanged, status=self.status)
 
-    def _pause(self, mode: str) -> None:
+    def pause(self, mode: str | None) -> None:
+        """Nothing new starts; `now` cuts what may be cut, `drain` waits for it; None: what the run's config says."""
         self._move(Trigger.PAUSE)
-        self._drain = mode == "drain"
+        self._drain = (mode or self.plan.config.pause_mode) == "drain"
         self._recorder.event(RunChanged, status=self.status, in_flight=tuple(self.in_flight))
         if not self._drain:
             self._cancel("pause")
-        self._paused_at = trio.current_time()
-        self._nags.at(self._paused_at + self.plan.atomic_limit, partial(self._nag_pause, self._paused_at))
+        self._nagging.pausing(self)
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Go on."""
         self._move(Trigger.RESUME)
         self._clock.go()
         self._drain = False
         self._recorder.event(RunChanged, status=self.status)
         self._questions.hand_over()
+
+    def stop(self) -> None:
+        """End it."""
+        self._halting_once("stop")
+
+    def force(self) -> None:
+        """Of a run that ends: drop the grace of sections."""
+        if self.status in _HALTING:
+            for task in self.tasks:
+                task.cut()
 
     def _halting_once(self, cause: str) -> None:
         if self.status not in _HALTING and self.status not in ENDED:
@@ -626,7 +560,7 @@ class RunActor:
             self._recorder.log("info", "stopping" if cause == "stop" else f"stopping ({cause})")
         self._schedule.halt()
         self._cancel(cause)
-        self._nags.at(trio.current_time() + self.plan.grace + 1.0, self._nag_halt)
+        self._nagging.halting(self)
 
     def _leave(self) -> None:
         """Nothing new starts, what runs is cancelled; a run that is about to end does so."""
@@ -634,7 +568,7 @@ class RunActor:
             return
         self.leaving = True
         self._cancel("shutdown")
-        self._nags.at(trio.current_time() + self.plan.grace + 1.0, self._nag_halt)
+        self._nagging.halting(self)
 
     def _timed_out(self, limit: float) -> None:
         self._fail(error=f"the run took longer than {limit:g} s", code="timeout", node_id=None, cause="timeout")
@@ -655,32 +589,6 @@ class RunActor:
         self._recorder.note(message.key, message.value)
         if message.written is not None:
             message.written(self._recorder.written())
-
-    # Warnings about what does not end
-
-    def _nag_pause(self, started: float) -> None:
-        if self.status is not RunStatus.PAUSING or started != self._paused_at:
-            return
-        for task in self._schedule.in_flight.values():
-            if task.in_atomic:
-                seconds = trio.current_time() - started
-                self._recorder.log(
-                    "warn",
-                    f"the pause waits for {task.node_id!r}, in an atomic section for {seconds:.0f} s",
-                    node_id=task.node_id,
-                    iteration=task.iteration,
-                )
-        self._nags.at(trio.current_time() + self.plan.atomic_limit, partial(self._nag_pause, started))
-
-    def _nag_halt(self) -> None:
-        for task in self._schedule.in_flight.values():
-            self._recorder.log(
-                "warn",
-                f"{task.node_id!r} does not end, though it was cancelled: a shield of its own, or it never yields",
-                node_id=task.node_id,
-                iteration=task.iteration,
-            )
-        self._nags.at(trio.current_time() + NAG_SECONDS, self._nag_halt)
 
     # State
 
@@ -731,7 +639,7 @@ class RunActor:
         )
         self._move(trigger)
         for ask in self._pending_commands():
-            self._command(ask, was=self.status)
+            self._steering.obey(ask, was=self.status)
 
     def _summary(self, status: RunStatus) -> Summary:
         tally = self.view.counts()
