@@ -29,7 +29,7 @@ from typing import Any, Final
 import attrs
 import trio
 
-from actors.answers import REQUEST, Record, answer_ended, answer_lost
+from actors.answers import answer_ended, answer_lost
 from actors.artifacts import ArtifactStore, open_artifacts
 from actors.errors import ActorsError, Busy, JournalError, RunActive, ShuttingDown, UnknownRun
 from actors.expressions import Scope
@@ -40,6 +40,7 @@ from actors.journals import MemoryJournal
 from actors.mailbox import Ask, Mailbox
 from actors.node import NodeTask, Port
 from actors.observer import NULL, Observer
+from actors.records import Records
 from actors.recovery import Past, read
 from actors.registry import Registry
 from actors.run import Plan, RunActor
@@ -51,7 +52,7 @@ from actors.watchdog import Stuck, open_watchdog
 from protocol.errors import BadField, InvalidWorkflow, ProtocolError
 from protocol.execution import ExecutionConfig, parse_execution_config
 from protocol.graph import Limits, Problem, Validation, Workflow, validate
-from protocol.messages import Control, ControlReply, InputReply, Json, NodeInput, RunEnded, Snapshot
+from protocol.messages import Control, ControlReply, InputReply, Json, NodeInput, Snapshot
 from protocol.view import View
 
 __all__ = ["ALL_RUNS", "Run", "Runtime", "open_runtime"]
@@ -63,8 +64,6 @@ CLAIMED_AT_ONCE: Final = 100
 """Runs that are recovered one after another before the journal is asked for more."""
 LEASE_SECONDS: Final = math.inf
 """The embedded journals have one process, whose runs nobody else can take."""
-MAX_RECORDS: Final = 1_000
-"""Runs that are over of which the summary is kept at hand."""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -140,8 +139,8 @@ class Runtime:
         self._creating: set[trio.CancelScope] = set()
         """Runs on their way into the journal."""
         self._latest: dict[str, str] = {}
-        self._ended: dict[str, Record] = {}
-        """What is known of runs that are over; the newest."""
+        """Workflow id → its unfinished run."""
+        self._records = Records()
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._prefix = secrets.token_hex(5)
         self._numbers = itertools.count(1)
@@ -204,7 +203,7 @@ class Runtime:
             raise InvalidWorkflow([*found.errors, *found.warnings])
         run_id = run_id or f"{self._prefix}-{next(self._numbers)}"
         workflow_id = workflow_id or f"workflow-{run_id}"
-        if run_id in self._runs or (workflow_id in self._latest and self._latest[workflow_id] in self._runs):
+        if run_id in self._runs or workflow_id in self._latest:
             raise RunActive(workflow_id, self._latest.get(workflow_id, run_id))
         seed = parsed.seed if parsed.seed is not None else secrets.randbits(32)
         spec = Spec(graph=graph, config=config, needs_start=needs_start, seed=seed, starter=starter)
@@ -265,8 +264,8 @@ class Runtime:
     def find(self, workflow_id: str, run_id: str | None = None) -> str | None:
         """The run that is meant: the one named, else the latest of the workflow; None: it is not known."""
         if run_id is not None:
-            return run_id if run_id in self._runs or run_id in self._ended else None
-        return self._latest.get(workflow_id)
+            return run_id if run_id in self._runs or self._records.get(run_id) is not None else None
+        return self._latest.get(workflow_id) or self._records.latest(workflow_id)
 
     def run(self, run_id: str) -> Run | None:
         """An unfinished run."""
@@ -297,14 +296,18 @@ class Runtime:
             JournalError: the journal can not be read.
         """
         found = self.find(workflow_id, run_id)
-        if found is None:
-            found = run_id if run_id is not None else await self.journal.find(workflow_id)
-        if found is not None and found not in self._runs and found not in self._ended:
-            try:
-                self._remember(await self._read_record(found))
-            except UnknownRun:
-                return None  # noqa: ASYNC910  the journal was asked
-        return found  # noqa: ASYNC910  nothing to wait for if it is known here
+        if found is not None:
+            return found  # noqa: ASYNC910  nothing to wait for
+        named = run_id if run_id is not None else await self.journal.find(workflow_id)
+        if named is None:
+            return None
+        try:
+            record = await self._records.read(self.journal, named)
+        except UnknownRun:
+            return None
+        if named not in self._runs:  # it may have been started meanwhile
+            self._records.add(record, latest=run_id is None)
+        return named
 
     async def plan(self, run_id: str) -> tuple[str, Workflow]:
         """The workflow id and the graph of a run.
@@ -399,6 +402,7 @@ class Runtime:
             self._creating.discard(creating)
             if created is None or created.claim is None:
                 self._unlist(actor)
+                self.hub.close(run_id)
                 actor.dismiss()
         if created is not None and created.claim is not None:
             await self._tend(actor, created.claim, None)
@@ -412,18 +416,17 @@ class Runtime:
         try:
             await actor.live(claim, past)
         finally:
-            del self._actors[run_id], self._runs[run_id]
-            self._remember(actor.record)
+            self._unlist(actor)
+            self._records.add(actor.record, latest=True)
         await self._forget_old()
 
     async def _forget_old(self) -> None:  # noqa: ASYNC910  without limits there is nothing to forget
         keep = Keep(days=self.settings.history_days, runs=self.settings.history_runs)
         if keep.runs is None and keep.days is None:
             return  # noqa: ASYNC910  ditto
-        for run_id in (await self.journal.trim(keep)).run_ids:
-            ended = self._ended.pop(run_id, None)
-            if ended is not None and self._latest.get(ended.workflow_id) == run_id:
-                del self._latest[ended.workflow_id]
+        trimmed = (await self.journal.trim(keep)).run_ids
+        self._records.forget(trimmed)
+        for run_id in trimmed:
             await self.artifacts.remove(run_id)
 
     def _make(self, view: View, spec: Spec, config: ExecutionConfig, warnings: Sequence[Problem]) -> RunActor:
@@ -463,37 +466,11 @@ class Runtime:
         return run
 
     def _unlist(self, actor: RunActor) -> None:
-        """It never was."""
+        """It is over, or never was."""
         run_id, workflow_id = actor.plan.run_id, actor.plan.workflow_id
         del self._actors[run_id], self._runs[run_id]
         if self._latest.get(workflow_id) == run_id:
             del self._latest[workflow_id]
-        self.hub.close(run_id)
-
-    def _remember(self, record: Record) -> None:
-        """Keep what is asked of a run that is over; what falls out is read from the journal again."""
-        self._ended.pop(record.run_id, None)
-        self._ended[record.run_id] = record
-        self._latest.setdefault(record.workflow_id, record.run_id)
-        while len(self._ended) > MAX_RECORDS:
-            run_id, old = next(iter(self._ended.items()))
-            del self._ended[run_id]
-            if self._latest.get(old.workflow_id) == run_id:
-                del self._latest[old.workflow_id]
-
-    async def _read_record(self, run_id: str) -> Record:
-        row = await self.journal.summary(run_id)
-        page = await self.journal.load(run_id, row.last_seq - 1, 1)
-        ending = page.events[-1] if page.events else None
-        summary = ending.summary if isinstance(ending, RunEnded) else None
-        notes = (await self.journal.load(run_id, 0, 1)).notes
-        return Record(
-            run_id=run_id,
-            workflow_id=row.workflow_id,
-            status=row.status,
-            summary=summary,
-            replies={key: value for key, value in notes.items() if key.startswith(REQUEST)},
-        )
 
     def _workflow(self, spec: Spec) -> tuple[Workflow | None, Sequence[Problem]]:
         """The graph of a run that was valid once. Kinds that are gone are told when their nodes run."""
@@ -521,7 +498,9 @@ class Runtime:
             raise UnknownRun(f"{named} is not known here")
         actor = self._actors.get(run_id)
         if actor is None:
-            reply(answer_ended(command, self._ended[run_id]))
+            record = self._records.get(run_id)
+            assert record is not None  # noqa: S101  what was found does not run, so it is over
+            reply(answer_ended(command, record))
             return
         ask = Ask[Any, Any](command, reply, lambda error: reply(answer_lost(command, actor.record, error)))
         try:
