@@ -16,7 +16,7 @@ import attrs
 from actors.errors import RunActive, UnknownRun
 from actors.fitting import PAYLOAD_BYTES, fit, parts
 from actors.runtime import ALL_RUNS, Runtime
-from actors.sessions import Member, Pending, Sessions, owned, run_id_of
+from actors.sessions import Member, Pending, Sessions, owned
 from protocol.errors import BadField, InvalidWorkflow
 from protocol.messages import (
     Command,
@@ -38,6 +38,7 @@ from protocol.messages import (
     Validate,
     Validated,
 )
+from protocol.requests import run_id_of
 
 __all__ = ["Commands", "Peer"]
 

@@ -8,9 +8,10 @@ import trio
 from actors.call import MAX_PAGE, SNAKE, Call, bad_field, payload
 from actors.errors import UnknownRun
 from actors.http import HttpError, Response
-from actors.sessions import owned, run_id_of
+from actors.sessions import owned
 from protocol.dialects.text import dumps
 from protocol.messages import Control, ControlReply, Event, Reply, RunList, StartRun
+from protocol.requests import run_id_of
 from protocol.states import RunStatus
 
 __all__ = ["control", "events", "runs", "snapshot", "start"]

@@ -11,7 +11,6 @@ forgotten, and a command that comes once more after that is a new one (a start i
 request, so the journal knows it).
 """
 
-import hashlib
 import secrets
 import weakref
 from collections import OrderedDict
@@ -24,8 +23,9 @@ import trio
 from actors.errors import Busy
 from actors.subscription import Outlet
 from protocol.messages import Command, Json, Reply
+from protocol.requests import request_key
 
-__all__ = ["ConnectionStatistics", "Member", "Pending", "Sessions", "new_session_id", "owned", "run_id_of"]
+__all__ = ["ConnectionStatistics", "Member", "Pending", "Sessions", "new_session_id", "owned"]
 
 C = TypeVar("C", bound=Command)
 
@@ -214,13 +214,4 @@ def owned(command: C, session_id: str) -> C:
     """A command as a run is told it: its request id is that of one session, for request ids of two are not the same."""
     if command.request_id is None:
         return command
-    return attrs.evolve(command, request_id=_digest(session_id, command.request_id))
-
-
-def run_id_of(session_id: str, request_id: str) -> str:
-    """The run id of a start with a request id: the same start is the same run, whatever happened in between."""
-    return f"r-{_digest(session_id, request_id)}"
-
-
-def _digest(session_id: str, request_id: str) -> str:
-    return hashlib.sha256(f"{session_id}\0{request_id}".encode(errors="surrogatepass")).hexdigest()[:24]
+    return attrs.evolve(command, request_id=request_key(session_id, command.request_id))

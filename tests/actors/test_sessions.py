@@ -9,7 +9,7 @@ import trio
 
 from actors import sessions as module
 from actors.errors import Busy
-from actors.sessions import ConnectionStatistics, Sessions, new_session_id, run_id_of
+from actors.sessions import ConnectionStatistics, Sessions, new_session_id
 from protocol.dialects import DIALECTS
 from protocol.messages import ControlReply, Reply
 
@@ -169,13 +169,6 @@ async def test_repetitions_that_wait_are_bounded():
         pending.ask(print, id=str(number))
     with pytest.raises(Busy):
         pending.ask(print, id="one too many")
-
-
-def test_a_run_id_is_of_its_session_and_request():
-    """The same start is the same run; session and request cannot be confused."""
-    assert run_id_of("a", "b") == run_id_of("a", "b")
-    assert len({run_id_of("a", "b"), run_id_of("ab", ""), run_id_of("", "ab"), run_id_of("b", "a")}) == 4
-    assert run_id_of("\ud800", "")
 
 
 def test_a_made_up_session_id_is_never_the_same():
