@@ -75,6 +75,24 @@ class Creating(JournalTests):
                 assert await journal.spec(taken) == b"{}"
             assert await journal.find("w3") is None
 
+    async def test_who_is_told_that_a_run_stands_in_the_way_finds_it_there(self) -> None:
+        """Not one that was itself refused a moment ago: a workflow that nobody runs takes the next who comes."""
+        found: dict[str, Created] = {}
+        async with self.opened() as journal:
+            await over(journal, "r1", "w1")
+
+            async def create(run_id: str) -> None:
+                found[run_id] = await journal.create(run_id, "w2", b"{}", created_at=BEGAN)
+
+            async with trio.open_nursery() as nursery:
+                for run_id in ("r1", "r2"):
+                    nursery.start_soon(create, run_id)
+            assert found == {"r1": Created("r1", None, fresh=False), "r2": Created("r2", None)} or found == {
+                "r1": Created("r2", None, fresh=False),
+                "r2": Created("r2", None),
+            }
+            assert await journal.find("w2") == "r2"
+
     async def test_a_cancelled_create_leaves_a_run_recorded_or_not(self) -> None:
         """Never half of one: whoever creates it again is told which, and has it then."""
         async with self.opened() as journal:

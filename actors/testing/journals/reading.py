@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from actors.testing.journals.stage import BEGAN, JournalTests, claimed, ended, lines, started
+from actors.testing.journals.stage import BEGAN, JournalTests, claimed, ended, lines, seqs, started
 from protocol.messages import Event, Json, Logged, NodeChanged, RunChanged, RunEnded, RunStarted, Waiting
 from protocol.states import NodeStatus, RunStatus
 from protocol.workflow import Problem
@@ -135,6 +135,25 @@ class Reading(JournalTests):
             assert page.last_seq == 2500
             assert found == list(range(1, 2501))
             assert not (await journal.load("r1", after=9999)).events
+
+    async def test_a_long_run_is_read_like_a_short_one(self) -> None:
+        """Two, written side by side over many commits: each is whole, in order, and has nothing of the other."""
+        runs = {"r1": "w1", "r2": "w2"}
+        async with self.opened() as journal:
+            claims = {run_id: await claimed(journal, run_id, workflow_id) for run_id, workflow_id in runs.items()}
+            for first in range(1, 12_000, 500):
+                tickets = [
+                    journal.append_nowait(claims[run_id], lines(first, first + 499, run_id, workflow_id))
+                    for run_id, workflow_id in runs.items()
+                ]
+                for ticket in tickets:
+                    await ticket
+                (event,) = (await journal.load("r1", after=first - 1, limit=1)).events
+                assert event.seq == first
+            for run_id in runs:
+                assert await seqs(journal, run_id) == list(range(1, 12_001))
+                page = await journal.load(run_id, after=11_990)
+                assert [event.run_id for event in page.events] == [run_id] * 10
 
     async def test_the_last_note_of_a_key_wins(self) -> None:
         """None takes a key away, within a batch or later; every other value is kept, however empty."""
