@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from protocol.graph import Problem
 
 __all__ = [
+    "BadEntry",
     "BadField",
     "BadJson",
     "BadMessage",
@@ -53,6 +54,12 @@ class UnknownType(ProtocolError):
     def __init__(self, type_: str) -> None:
         super().__init__(f"Unknown message type: {type_[:MAX_TYPE_CHARS]}")
         self.type = type_
+
+
+class BadEntry(ProtocolError):
+    """What a journal kept of an event or a note can not be read: it is damaged, or was written by a newer version."""
+
+    code = "bad_entry"
 
 
 class BadField(ProtocolError):
