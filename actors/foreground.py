@@ -23,12 +23,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 import trio
+from platformdirs import user_state_path
 
-from actors.errors import ActorsError
+from actors.errors import ActorsError, JournalError
 from actors.interrupts import open_interrupts
 from actors.registry import Registry
 from actors.runtime import Run, open_runtime
@@ -42,6 +43,8 @@ from protocol.states import RunStatus
 
 __all__ = ["run_in_foreground", "serve_in_foreground"]
 
+E = TypeVar("E", bound=BaseException)
+
 COMPLETED: Final = 0
 FAILED: Final = 1
 NOT_STARTED: Final = 2
@@ -52,7 +55,20 @@ logger = logging.getLogger(__name__)
 
 
 async def serve_in_foreground(settings: Settings, *, registry: Registry) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit status: 0, or 1 if an address cannot be listened on."""
+    """Serve until SIGINT or SIGTERM.
+
+    Returns:
+        the exit status: 0, or 1 if an address can not be listened on, or the journal can not be opened.
+    """
+    try:
+        return await _serve(_kept(settings), registry)
+    except* JournalError as group:
+        for error in _leaves(group):
+            sys.stderr.write(f"callboard: {error}\n")
+    return FAILED
+
+
+async def _serve(settings: Settings, registry: Registry) -> int:
     with open_interrupts(1) as arrivals:
         async with trio.open_nursery() as nursery, open_runtime(settings=settings, registry=registry) as runtime:
             addresses: Sequence[str] = ()
@@ -77,6 +93,16 @@ async def serve_in_foreground(settings: Settings, *, registry: Registry) -> int:
     return COMPLETED
 
 
+def _kept(settings: Settings) -> Settings:
+    """Where a server keeps its runs and their files, if nobody says otherwise: as all programs of the user do."""
+    state = user_state_path("callboard")
+    if settings.journal is None:
+        settings = attrs.evolve(settings, journal=f"sqlite:{state / 'callboard.db'}")
+    if settings.artifacts is None and settings.journal != "memory:":
+        settings = attrs.evolve(settings, artifacts=str(state / "artifacts"))
+    return settings
+
+
 async def run_in_foreground(
     graph: Json,
     *,
@@ -91,7 +117,7 @@ async def run_in_foreground(
     Args:
         graph: as a client would send it.
         config: the ExecutionConfig, likewise.
-        settings: of the runtime; the history is kept whatever they say, for it is what is shown.
+        settings: of the runtime; the journal is in memory and the history kept whatever they say, for it is shown.
         registry: the kinds.
         as_json: the events as JSON lines, and nothing else.
         needs_start: whether a graph without a `start` node is refused.
@@ -99,7 +125,7 @@ async def run_in_foreground(
     Raises:
         BrokenPipeError: in a group; nobody reads stdout any more. The run was stopped.
     """
-    settings = attrs.evolve(settings, history_runs=None, history_days=None)
+    settings = attrs.evolve(settings, journal="memory:", history_runs=None, history_days=None)
     interrupted = _Interrupted()
     async with open_spool(sys.stdout) as spool:
         with open_interrupts(2) as arrivals:
@@ -237,7 +263,7 @@ def _why_not(group: BaseExceptionGroup[OSError], settings: Settings) -> Iterator
                 yield where
 
 
-def _leaves(group: BaseExceptionGroup[OSError]) -> Iterator[OSError]:
+def _leaves(group: BaseExceptionGroup[E]) -> Iterator[E]:
     for error in group.exceptions:
         if isinstance(error, BaseExceptionGroup):
             yield from _leaves(error)

@@ -342,7 +342,8 @@ class RunActor:
             past, self.plan.steps, schedule=self._schedule, recorder=self._recorder, questions=self._questions
         )
         if again:
-            self._recorder.log("info", f"{len(again)} nodes run again: {', '.join(again[:NAMED_NODES])}")
+            more = f" and {len(again) - NAMED_NODES} more" if len(again) > NAMED_NODES else ""
+            self._recorder.log("info", f"what was running runs again: {', '.join(again[:NAMED_NODES])}{more}")
         if self.status in _HALTING:
             self._schedule.halt()
         else:

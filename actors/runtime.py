@@ -8,8 +8,9 @@
 Theory of operation: `open_runtime` opens, in this order, the artifacts' folder, the journal, the hub, the watchdog
 and a nursery in which every run is one task (`RunActor.live`). Each of these actors shields itself, so a cancel from
 outside reaches the user's own block and nothing else; then the runtime ends them, in the order of death: what
-registered with `at_end` (servers), the runs, the hub, the journal. All runs are told at once to stop, cause
-`shutdown`; those that have not ended when the shutdown's grace is over are cancelled hard and claim no ending.
+registered with `at_end` (servers), the runs, the hub, the journal. All runs are told at once to come to rest – or to
+stop, cause `shutdown`, if their journal has no tomorrow; those that have not when the shutdown's grace is over are
+cancelled hard. Neither claims an ending that did not happen: what a durable journal holds goes on at the next start.
 
 `submit` is synchronous: it checks, records and spawns, so that a connection never waits for it. A run is listed here
 from its submit to its end; of an ended one only its summary is kept, as long as the journal keeps it.
@@ -36,7 +37,7 @@ from actors.expressions import Scope
 from actors.handle import Run
 from actors.hub import Hub, open_hub
 from actors.journal import Claim, Created, Journal, Keep, RunPage
-from actors.journals import MemoryJournal
+from actors.journals import open_journal
 from actors.mailbox import Ask, Mailbox
 from actors.node import NodeTask, Port
 from actors.observer import NULL, Observer
@@ -82,12 +83,19 @@ async def open_runtime(
     Args:
         settings: limits and deadlines.
         registry: the kinds; default: the built-in ones and those of installed packages.
-        journal: where runs are recorded, not yet entered; default: in memory.
+        journal: where runs are recorded, not yet entered; default: what the settings say, else in memory.
         observer: the seam for tests and metrics.
         wall: the time, seconds since the epoch.
 
-    *Resource handling*: leaving the block, in whatever way, stops every run (`cancelled_by: "shutdown"`), at most
-    `Settings.shutdown_grace` long; nothing of it runs afterwards, a thread that can not be ended excepted.
+    The unfinished runs of a durable journal go on before the block is entered.
+
+    *Resource handling*: leaving the block, in whatever way, brings every run to rest, at most
+    `Settings.shutdown_grace` long; nothing of it runs afterwards, a thread that can not be ended excepted. A durable
+    journal keeps the state, and whoever opens it next goes on; of one in memory the runs are stopped
+    (`cancelled_by: "shutdown"`).
+
+    Raises:
+        JournalError: the journal can not be opened; another process has it, for example.
     """
     settings = settings or Settings()
     if registry is None:
@@ -97,7 +105,7 @@ async def open_runtime(
     failure: Exception | None = None
     async with (
         open_artifacts(settings.artifacts) as runtime.artifacts,
-        journal or MemoryJournal() as runtime.journal,
+        journal or open_journal(settings.journal or "memory:") as runtime.journal,
         open_hub(runtime.journal, plan=runtime.plan, observer=observer) as runtime.hub,
         open_watchdog(warn=settings.step_warn, limit=settings.step_limit, on_warn=runtime.stuck),
         trio.open_nursery() as nursery,

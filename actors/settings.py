@@ -111,11 +111,11 @@ def _hosts(_self: object, _field: "attrs.Attribute[Any]", value: tuple[str, ...]
             raise ValueError(f"must be a host name in lower case, without scheme and port, not {host!r}")
 
 
-def _journal(_self: object, _field: "attrs.Attribute[Any]", value: str) -> None:
-    if value != "memory:":
-        raise ValueError(
-            f"{value!r} is not known here: this version keeps runs in `memory:`; sqlite comes with a later one"
-        )
+def _journal(_self: object, _field: "attrs.Attribute[Any]", value: str | None) -> None:
+    if value is None or value == "memory:":
+        return
+    if not re.fullmatch(r"sqlite:[^\0]+", value):
+        raise ValueError(f"must be `memory:` or `sqlite:PATH`, not {value!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -148,9 +148,16 @@ class Settings:
     insecure: bool = _setting(False, "Allow a host that others can reach, without a token.")
 
     # Where things are kept
-    journal: str = _setting("memory:", "URL of the journal, which records the runs.", _journal)
+    journal: str | None = _setting(
+        None,
+        "URL of the journal, which records the runs: `memory:` or `sqlite:PATH`. Default of `callboard serve`: "
+        "callboard.db in $XDG_STATE_HOME/callboard; of a program: memory.",
+        _journal,
+    )
     artifacts: str | None = _setting(
-        None, "Folder of the files that runs make; without it a temporary one, removed at the end."
+        None,
+        "Folder of the files that runs make. Default of `callboard serve` with a journal on disk: artifacts in "
+        "$XDG_STATE_HOME/callboard; else a temporary one, removed at the end.",
     )
     history_runs: int | None = _setting(1_000, "Ended runs that are kept; `all` for all of them.", _at_least(0))
     history_days: float | None = _setting(None, "Days that ended runs are kept.", _at_least(0), _finite)
@@ -178,6 +185,9 @@ class Settings:
     heartbeat: Seconds = _setting(30.0, "Between two heartbeats of the flat dialect.", _above_zero)
     stall_timeout: Seconds = _setting(
         30.0, "How long a slow peer may take no byte at all before its connection is closed.", _above_zero
+    )
+    resume_window: Seconds = _setting(
+        120.0, "How long a session outlives its connection: who comes back in time goes on where it was.", _at_least(0)
     )
     close_timeout: Seconds = _setting(2.0, "For the closing handshake.", _at_least(0))
     stop_grace: Seconds = _setting(5.0, "What atomic and cleanup sections of nodes have after a stop.", _at_least(0))

@@ -32,7 +32,7 @@ MESSAGES = "".join(code for language, _, code in BLOCKS if language == "json")
 def address() -> Iterator[str]:
     """The WebSocket address of a server in another process."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CALLBOARD_")}
-    command = [str(Path(sys.executable).with_name("callboard")), "serve", "--port", "0"]
+    command = [str(Path(sys.executable).with_name("callboard")), "serve", "--port", "0", "--journal", "memory:"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT) as server:
         assert server.stdout is not None
         yield server.stdout.readline().split()[-1].replace("http", "ws", 1)

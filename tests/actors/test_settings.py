@@ -76,7 +76,7 @@ def test_a_reachable_host_wants_a_token_or_a_word(host):
         {"allow_host": ("https://app.example",)},
         {"allow_host": ("app.example:8765",)},
         {"allow_host": ("",)},
-        {"journal": "sqlite:runs.db"},
+        {"journal": "sqlite:"},
         {"journal": ""},
         {"history_runs": -1},
         {"history_days": float("inf")},
@@ -114,7 +114,8 @@ def test_a_value_at_its_bounds_is_taken(right):
     assert attrs.asdict(Settings(**right)).items() >= right.items()
 
 
-def test_another_journal_is_told_that_it_comes_later():
-    """Somebody who read about SQLite learns that it is the version, not the spelling."""
-    with pytest.raises(ValueError, match="later"):
-        Settings(journal="sqlite:runs.db")
+def test_another_journal_is_told_which_there_are():
+    """Somebody who tries a server learns what this version has."""
+    with pytest.raises(ValueError, match="must be `memory:` or `sqlite:PATH`, not 'postgres://here'"):
+        Settings(journal="postgres://here")
+    assert Settings(journal="sqlite:runs.db").journal == "sqlite:runs.db"

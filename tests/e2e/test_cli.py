@@ -45,7 +45,8 @@ def start(tmp_path):
 
     def run(*args, **options):
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
-        process = subprocess.Popen([*CALLBOARD, *map(str, args)], cwd=tmp_path, env=environment(), **options)
+        kept = {**environment(), "XDG_STATE_HOME": str(tmp_path / "state")}
+        process = subprocess.Popen([*CALLBOARD, *map(str, args)], cwd=tmp_path, env=kept, **options)
         started.append(process)
         return process
 
