@@ -16,7 +16,6 @@ from actors.testing.journals.stage import (
     claimed,
     ended,
     lines,
-    over,
     refused,
     seqs,
     started,
@@ -48,15 +47,24 @@ class Claiming(JournalTests):
             assert not await journal.claim(lease=FOREVER_SECONDS)
 
     async def test_the_oldest_are_claimed_first_and_no_more_than_asked_for(self) -> None:
-        """In order of their creation, page by page; an ended run never."""
+        """In order of their creation, page by page."""
         async with self.opened() as journal:
-            await over(journal, "gone", "gone")
             for number in range(5):
                 await journal.create(f"r{number}", f"w{number}", b"{}", created_at=BEGAN + number)
             assert _ids(await journal.claim(limit=2, lease=FOREVER_SECONDS)) == ["r0", "r1"]
             assert _ids(await journal.claim(limit=2, lease=FOREVER_SECONDS)) == ["r2", "r3"]
             assert _ids(await journal.claim(limit=2, lease=FOREVER_SECONDS)) == ["r4"]
             assert not await journal.claim(limit=2, lease=FOREVER_SECONDS)
+
+    async def test_an_ended_run_is_nobodys(self) -> None:
+        """Neither with a lease that lasts nor with one that has passed."""
+        async with self.opened() as journal:
+            for number, lease in enumerate((0, FOREVER_SECONDS)):
+                run_id, workflow_id = f"r{number}", f"w{number}"
+                claim = await claimed(journal, run_id, workflow_id, lease=lease)
+                events = [started(run_id, workflow_id), ended(2, run_id, workflow_id)]
+                await journal.append_nowait(claim, events, close=RunStatus.COMPLETED)
+            assert not await journal.claim(lease=FOREVER_SECONDS)
 
     async def test_only_runs_of_the_queues_are_claimed(self) -> None:
         """The queue is what `create` said; "" is one like any other."""

@@ -48,7 +48,7 @@ class JournalTests(ABC):
     """What `Journal.durable` has to be."""
     lease: ClassVar[float] = 0.1
     """A short lease, in seconds: long enough for one call of the journal, and what some tests wait for."""
-    patience: ClassVar[float] = 60.0
+    patience: ClassVar[float] = 30.0
     """After so many seconds a test is given up."""
 
     @abstractmethod

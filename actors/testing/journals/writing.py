@@ -7,7 +7,7 @@ import trio
 from trio.testing import assert_no_checkpoints
 
 from actors.errors import Fenced, Gap, JournalError
-from actors.journal import Ticket
+from actors.journal import Claim, Ticket
 from actors.testing.journals.stage import Heard, JournalTests, claimed, ended, lines, refused, seqs, started, until
 from protocol.messages import Event
 from protocol.states import RunStatus
@@ -114,7 +114,7 @@ class Writing(JournalTests):
             await until(lambda: heard.seqs() == [1])
 
     async def test_a_closed_run_takes_nothing_more(self) -> None:
-        """After the ending neither events nor notes nor another ending are accepted."""
+        """After the ending neither events nor notes nor another ending, and nothing at all from anybody else."""
         async with self.opened() as journal:
             claim = await claimed(journal)
             await journal.append_nowait(claim, [started(), ended(2)], [("k", 1)], close=RunStatus.COMPLETED)
@@ -124,6 +124,8 @@ class Writing(JournalTests):
                 await refused(journal, claim, [], [("k", 2)])
             with pytest.raises(Fenced):
                 await refused(journal, claim, [ended(3, error="it broke")], close=RunStatus.FAILED)
+            with pytest.raises(Fenced):
+                await refused(journal, Claim("r1", claim.token, "somebody else"), [started(), ended(2)])
             page = await journal.load("r1")
             assert (page.last_seq, page.notes, page.closed) == (2, {"k": 1}, RunStatus.COMPLETED)
 

@@ -17,7 +17,7 @@ from protocol.states import RunStatus
 class TestMemoryJournal(JournalConformance):
     """It waits for nothing outside of trio, so its leases pass on a virtual clock."""
 
-    lease = 10.0
+    lease = 1.0
 
     @pytest.fixture
     def clock(self, autojump_clock: MockClock) -> trio.abc.Clock | None:
