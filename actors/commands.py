@@ -3,7 +3,8 @@
 Theory of operation: `obey` runs in the reader task of the connection that the command came on. Nothing here awaits an
 effect: a start and a control are handed over in one step and answered by an event, or by the run when it gets to it. A
 cancel finds a command handed over or not at all. A command with a request id is done once per session: its answer is
-kept by the session table, and whoever repeats it is answered the same, also on another connection.
+kept (`actors.requests`), and whoever repeats it is answered the same, also on another connection. What is not known
+here is looked up in the journal: runs that ended before a restart are answered as all others.
 """
 
 import time
@@ -15,8 +16,10 @@ import attrs
 
 from actors.errors import RunActive, UnknownRun
 from actors.fitting import PAYLOAD_BYTES, fit, parts
+from actors.requests import Pending, owned
 from actors.runtime import ALL_RUNS, Runtime
-from actors.sessions import Member, Pending, Sessions, owned
+from actors.sessions import Member, Sessions
+from actors.standing import Standing
 from protocol.errors import BadField, InvalidWorkflow
 from protocol.messages import (
     Command,
@@ -76,19 +79,23 @@ class Commands:
             case StartRun():
                 await self._start(command, peer)
             case Control():
+                await self._look_up(command)
                 control = partial(self.runtime.control, owned(command, peer.session_id))
                 self.once(command, control, session_id=peer.session_id, reply=peer.reply)
             case NodeInput():
+                await self._look_up(command)
                 answer = partial(self.runtime.input, owned(command, peer.session_id))
                 self.once(command, answer, session_id=peer.session_id, reply=peer.reply)
             case Subscribe():
-                await self.runtime.hub.subscribe(peer, command, run_id=self._find(command))
+                await self.runtime.hub.subscribe(peer, command, run_id=await self._look_up(command))
+                self.sessions.touch(peer.session_id)
             case Unsubscribe():
-                self.runtime.hub.unsubscribe(peer, command, run_id=self._find(command))
+                self.runtime.hub.unsubscribe(peer, command, run_id=await self._look_up(command))
+                self.sessions.touch(peer.session_id)
             case ListRuns():
                 peer.reply(await self._list(command, peer))
             case GetSnapshot():
-                run_id = self._find(command)
+                run_id = await self._look_up(command)
                 if run_id is None:
                     raise UnknownRun(f"workflow {command.workflow_id!r} is not known here")
                 snapshot = attrs.evolve(await self.runtime.snapshot(run_id), reply_to=command.id)
@@ -139,26 +146,26 @@ class Commands:
         if command.request_id is None:
             act(reply)
             return
-        pending = self.sessions.request(session_id, command.request_id)
+        pending = self.sessions.requests.find(session_id, command.request_id)
         if pending is not None:
             if pending.run_id is not None:
                 # That was answered by an event, and another command can not be.
                 raise BadField([("request_id", "was used for a start already")])
             pending.ask(reply, id=command.id)
             return
-        pending = self.sessions.remember(session_id, command.request_id)
+        pending = self.sessions.requests.remember(session_id, command.request_id)
         pending.ask(reply, id=command.id)
         try:
             act(pending.settle)
         except BaseException:
-            self.sessions.forget(session_id, command.request_id)
+            self.sessions.requests.forget(session_id, command.request_id)
             raise
 
-    def _find(self, command: Command) -> str | None:
+    async def _look_up(self, command: Command) -> str | None:  # noqa: ASYNC910  what is known is not waited for
         """The run that a command is about; None: no such run, or all of them."""
         if command.workflow_id in {"", ALL_RUNS} and command.run_id is None:
-            return None
-        return self.runtime.find(command.workflow_id, command.run_id)
+            return None  # noqa: ASYNC910  ditto
+        return await self.runtime.look_up(command.workflow_id, command.run_id)
 
     async def _list(self, command: ListRuns, peer: Peer) -> RunList:
         """As many rows as were asked for, unless only fewer fit into a frame."""
@@ -189,12 +196,15 @@ class Commands:
 
     async def _start(self, command: StartRun, peer: Peer) -> None:  # noqa: ASYNC910  an accepted one awaits nothing
         run_id = None
+        requests = self.sessions.requests
         if command.request_id is not None:
             run_id = run_id_of(peer.session_id, command.request_id)
-            known = self.sessions.request(peer.session_id, command.request_id)
-            if known is None and self.runtime.find(command.workflow_id, run_id) is not None:
-                # Asked so long ago that the table forgot, but the run is there.
-                known = self.sessions.remember(peer.session_id, command.request_id)
+            there = await self.runtime.look_up(command.workflow_id, run_id)
+            # Between this and the submit nothing is awaited: two of the same are one after the other.
+            known = requests.find(peer.session_id, command.request_id)
+            if known is None and there is not None:
+                # Asked so long ago that the table forgot, or of another process; but the run is there.
+                known = requests.remember(peer.session_id, command.request_id)
                 known.run_id = run_id
             if known is not None:
                 await self._start_again(command, peer, known)
@@ -218,15 +228,10 @@ class Commands:
             peer.reply(refusal)
             return  # noqa: ASYNC910  ditto
         except RunActive as error:
-            refused = StartRefused(
-                workflow_id=command.workflow_id,
-                reply_to=command.id,
-                code=error.code,
-                error=str(error),
-                run_id=error.run_id,
-            )
+            refused = _active(command, error)
+        self.sessions.touch(peer.session_id)
         if command.request_id is not None:
-            pending = self.sessions.remember(peer.session_id, command.request_id)
+            pending = requests.remember(peer.session_id, command.request_id)
             pending.asked_by(peer)
             pending.reply, pending.run_id = refused, None if refused else run_id
         if refused is not None:
@@ -239,9 +244,22 @@ class Commands:
             config=command.config,
             run_id=run_id,
             needs_start=_needs_start(peer),
+            starter=peer.session_id,
             # From its first event on, before anyone else can have seen one.
             before=lambda run: self.runtime.hub.watch(peer, run.id),
+            refused=partial(self._refuse_late, command, peer.session_id),
         )
+
+    def _refuse_late(self, command: StartRun, session_id: str, error: RunActive) -> None:
+        """Only the journal knew of the run that stands in the way. Told to whoever speaks for the session now."""
+        refused = _active(command, error)
+        if command.request_id is not None:
+            pending = self.sessions.requests.remember(session_id, command.request_id)
+            pending.settle(refused)
+        peer = self.sessions.newest(session_id)
+        if peer is not None:
+            peer.reply(refused)
+            self.runtime.hub.resume(peer, Standing.before(error.run_id))
 
     async def _refuse(self, command: StartRun, peer: Peer, refused: StartRefused) -> None:  # noqa: ASYNC910  ditto
         """A client that comes back to its run by starting it again is told so, and hears it all the same."""
@@ -257,15 +275,32 @@ class Commands:
             known.ask(peer.reply, id=command.id)  # the id was used for another command; it is answered as that was
         elif known.asked_by(peer):
             # It hears the run already. If the first event is not durable yet, it is still to come.
-            page = await self.runtime.journal.load(known.run_id, 0, 1)
-            for event in page.events:
-                peer.tell(event)
+            await self._tell_first(known.run_id, peer)
+        elif self.runtime.hub.position(peer, known.run_id):
+            # It came back and goes on where it was, behind the first event.
+            await self._tell_first(known.run_id, peer)
         else:
             await self._hear(known.run_id, command, peer)
+
+    async def _tell_first(self, run_id: str, peer: Peer) -> None:
+        page = await self.runtime.journal.load(run_id, 0, 1)
+        for event in page.events:
+            peer.tell(event)
 
     async def _hear(self, run_id: str, command: StartRun, peer: Peer) -> None:
         subscribe = Subscribe(id=command.id, workflow_id=command.workflow_id, run_id=run_id, after_seq=0)
         await self.runtime.hub.subscribe(peer, subscribe, run_id=run_id, quiet=True)
+        self.sessions.touch(peer.session_id)
+
+
+def _active(command: StartRun, error: RunActive) -> StartRefused:
+    return StartRefused(
+        workflow_id=command.workflow_id,
+        reply_to=command.id,
+        code=error.code,
+        error=str(error),
+        run_id=error.run_id,
+    )
 
 
 def _needs_start(peer: Peer) -> bool:

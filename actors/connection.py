@@ -12,6 +12,10 @@ and does not read is not read either.
 peer lags behind. It is also the actor's clock: heartbeats, pings, and the deadlines of a peer that takes nothing or
 shows no life. Life is any byte that came, and any byte that had to wait and was taken.
 
+*Proof of arrival*: a pong proves that everything sent before its ping has arrived, from any peer, whatever it knows of
+us. So a ping goes out a second after the first event that no ping follows yet; how far the peer was just before, by the
+hub, is its position once the pong is there. An idle connection is pinged for its life only, every `ping_interval`.
+
 *Mailbox*: there is none. `push` and `reply` are called by the hub and by runs in their own steps and never block: a
 push that finds the outbox full takes nothing, and the hub keeps this peer's cursor; a reply is always queued, and there
 are only as many as commands were read.
@@ -46,7 +50,7 @@ from protocol.dialects import Dialect
 from protocol.dialects.text import MAX_DEPTH, deeper_than, loads
 from protocol.errors import BadJson, ProtocolError
 from protocol.frames import text_frame
-from protocol.messages import ErrorReply, Event, HeartbeatReply, Json, Reply, ServerMessage
+from protocol.messages import ErrorReply, Event, HeartbeatReply, Json, Reply, ServerMessage, Snapshot
 from protocol.session import Session
 
 __all__ = ["Connection"]
@@ -70,6 +74,9 @@ GONE: Final = (
     LocalProtocolError,
 )
 """How a peer that is gone, or late, shows. The last: trio-websocket answers a ping after a close."""
+
+PROOF_SECONDS: Final = 1.0
+"""Until a ping follows an event. So much, at most, is told twice to a peer that comes back."""
 
 CLIENT_INFO_BYTES: Final = 4096
 """What a client may say of itself."""
@@ -111,6 +118,10 @@ class Connection:
         self._ping_due = now + self._settings.ping_interval
         self._pinged_at: float | None = None
         """When the ping went out that waits for its pong."""
+        self._proof_due = math.inf
+        """When a ping is to prove the arrival of what was sent last; infinity: a ping followed it."""
+        self._nap = trio.CancelScope()
+        """The writer's, while there is nothing to write."""
 
     @property
     def dialect(self) -> Dialect:
@@ -142,7 +153,10 @@ class Connection:
 
     def push(self, data: bytes) -> bool:
         """Whole frames of events. False: the outbox is full, nothing was taken; `Hub.refill` is asked after a drain."""
-        return self._closing is None and self._stream.push(data)
+        taken = self._closing is None and self._stream.push(data)
+        if taken and self._proof_due == math.inf:
+            self._want_proof()
+        return taken
 
     def reply(self, reply: Reply) -> None:
         """Answer, in order with the pushes; always taken, unless it is closing."""
@@ -155,6 +169,17 @@ class Connection:
     def _post(self, message: ServerMessage) -> None:
         if self._closing is None:
             self._stream.post(text_frame(fit(message, partial(self._session.encode, at=time.time()))))
+            if isinstance(message, Event | Snapshot):
+                self._want_proof()
+
+    def _want_proof(self) -> None:
+        """Something was sent of which the arrival matters."""
+        self._proof_due = min(self._proof_due, trio.current_time() + PROOF_SECONDS)
+        self._wake()
+
+    def _wake(self) -> None:
+        """The writer has something to do, perhaps earlier than it thought."""
+        self._nap.deadline = min(self._nap.deadline, self._due())
 
     def beat(self) -> None:
         """It answered our heartbeat."""
@@ -204,7 +229,6 @@ class Connection:
                     raise
                 finally:
                     self._commands.sessions.leave(self)
-                    self._runtime.hub.drop(self)
                     until = trio.current_time() + self._settings.close_timeout
                     with trio.CancelScope(shield=True, deadline=until):
                         await self._say_goodbye(wire, socket)
@@ -242,10 +266,11 @@ class Connection:
 
     def _greet(self) -> None:
         """From here on it is a connection of its session."""
-        hello = self._session.hello()
+        sessions = self._commands.sessions
+        hello = self._session.hello(resumed=sessions.known(self.session_id))
         if hello is not None:
             self.reply(hello)
-        self._commands.sessions.join(self)
+        sessions.join(self)
         if self._session.hears_all:
             self._runtime.hub.hear_all(self, None)
 
@@ -263,6 +288,8 @@ class Connection:
             except ConnectionClosed as closed:
                 self._closed_by_peer(closed)
                 return  # noqa: ASYNC910  it was awaited
+            if self._closing is not None:
+                return  # noqa: ASYNC910  ditto: whoever took over has not heard it either
             if isinstance(text, bytes):
                 self.close(UNSUPPORTED, "only text frames are understood")
                 return  # noqa: ASYNC910  ditto
@@ -307,7 +334,7 @@ class Connection:
                 while True:
                     self._tick(socket, nursery)
                     if not stream.queued:
-                        with trio.CancelScope(deadline=self._due()):
+                        with trio.CancelScope(deadline=self._due()) as self._nap:
                             await stream.wait_backlog()
                         continue
                     with trio.CancelScope(deadline=stream.waiting_since + settings.stall_timeout) as stalled:
@@ -326,7 +353,7 @@ class Connection:
         if self._closing is not None:
             return math.inf
         if self._pinged_at is None:
-            return min(self._heartbeat_due, self._ping_due)
+            return min(self._heartbeat_due, self._ping_due, self._proof_due)
         return min(self._heartbeat_due, max(self._pinged_at, self._stream.last_life) + self._settings.ping_timeout)
 
     def _tick(self, socket: WebSocketConnection, nursery: trio.Nursery) -> None:
@@ -337,17 +364,17 @@ class Connection:
         if now >= self._heartbeat_due:
             self._heartbeat_due = now + settings.heartbeat
             if self._session.dialect is None or self._session.dialect.name == "flat":
-                self.push(text_frame(self._session.encode(HeartbeatReply(), at=time.time())))
+                self._stream.push(text_frame(self._session.encode(HeartbeatReply(), at=time.time())))
         if self._pinged_at is None:
-            if now >= self._ping_due:
-                self._ping_due, self._pinged_at = now + settings.ping_interval, now
+            if now >= min(self._ping_due, self._proof_due):
+                self._ping_due, self._pinged_at, self._proof_due = now + settings.ping_interval, now, math.inf
                 nursery.start_soon(self._ping, socket)
         elif not self._stream.queued and now >= max(self._pinged_at, self._stream.last_life) + settings.ping_timeout:
             self._dead = True
             self._scope.cancel()
 
     async def _ping(self, socket: WebSocketConnection) -> None:
-        began = trio.current_time()
+        began, mark = trio.current_time(), self._runtime.hub.mark(self)
         try:
             await socket.ping()
         except ConnectionClosed:
@@ -355,6 +382,9 @@ class Connection:
         self._rtt = trio.current_time() - began
         self._last_heartbeat = time.time()
         self._pinged_at = None
+        self._wake()
+        if self._runtime.hub.arrived(self, mark):
+            self._commands.sessions.move(self.session_id)
 
 
 def _refusal(code: str, message: str) -> ProtocolError:

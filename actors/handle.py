@@ -28,6 +28,9 @@ class Run:
         self._journal = journal
         self.id = actor.plan.run_id
         self.workflow_id = actor.plan.workflow_id
+        self.config = actor.plan.config
+        self.starter = actor.plan.starter
+        """The session that started it; "" if none did."""
 
     @property
     def status(self) -> RunStatus:

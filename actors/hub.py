@@ -18,30 +18,26 @@ what remains is state that nobody reads. Outlets belong to their connections; th
 `subscribe` or `refill` was cancelled has either been sent something whole or not at all, and is forgotten by `drop`.
 """
 
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
 
 import attrs
 import trio
 
-from actors.errors import ActorsError, UnknownRun
+from actors.arrears import Arrears
+from actors.errors import UnknownRun
 from actors.interests import EVERYWHERE, Interest, Position, position_of, scope_of
 from actors.journal import Journal, Note
-from actors.listener import Listener
+from actors.listener import Listener, Mark, Owed
 from actors.observer import NULL, Observer
+from actors.standing import Standing
 from actors.subscription import Outlet, Subscription
-from actors.topic import KnownRun, Tally, Topic
+from actors.topic import KnownRun
+from actors.topics import Plan, Topics
 from protocol.graph import Workflow
-from protocol.messages import ErrorReply, Event, NodeProgress, RunEnded, Snapshot, Subscribe, Unsubscribe, Unsubscribed
+from protocol.messages import Event, NodeProgress, RunEnded, Snapshot, Subscribe, Unsubscribe, Unsubscribed
 
 __all__ = ["Hub", "HubStatistics", "Outlet", "OutletStatistics", "Plan", "open_hub"]
-
-Plan = Callable[[str], Awaitable[tuple[str, Workflow]]]
-"""Run id → (workflow id, graph) of a run that has ended. Raises UnknownRun."""
-
-_logger: Final = logging.getLogger(__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -111,27 +107,26 @@ class Hub:
 
     def __init__(self, journal: Journal, plan: Plan) -> None:
         self._journal = journal
-        self._plan = plan
-        self._runs: dict[str, KnownRun] = {}
-        self._topics: dict[str, Topic] = {}
+        self._topics = Topics(journal, plan, finished=self._finished)
+        self._arrears = Arrears(self._topics, journal)
         self._listeners: dict[Outlet, Listener] = {}
         self._everywhere: dict[Listener, None] = {}
         """Who hears something of all runs."""
         self._workflows: dict[str, dict[Listener, None]] = {}
         """Workflow id → who hears something of its runs."""
-        self._tally = Tally()
-        self._nursery: trio.Nursery | None = None
 
     async def live(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
         """The hub's task. Never returns; `open_hub` cancels the scope that it is told."""
         with trio.CancelScope(shield=True) as scope:
             async with trio.open_nursery() as nursery:
-                self._nursery = nursery
+                self._topics.live(nursery)
+                self._arrears.live(nursery)
                 task_status.started(scope)
                 try:
                     await trio.sleep_forever()
                 finally:
-                    self._nursery = None
+                    self._topics.live(None)
+                    self._arrears.live(None)
 
     def open(self, run_id: str, workflow_id: str, workflow: Workflow, *, last_seq: int = 0) -> None:
         """A run begins, or goes on: whoever waits for it is subscribed. Before anything of it is published.
@@ -142,39 +137,42 @@ class Hub:
             workflow: its graph.
             last_seq: what the journal holds of it already, when it is recovered.
         """
-        if run_id in self._runs:
+        if run_id in self._topics.runs:
             return
-        self._runs[run_id] = KnownRun(run_id, workflow_id, workflow, last_seq)
+        self._topics.runs[run_id] = KnownRun(run_id, workflow_id, workflow, last_seq)
         for listener in {**self._everywhere, **self._workflows.get(workflow_id, {})}:
             self._hear(listener, [run_id])
 
     def close(self, run_id: str) -> None:
         """A run was opened, and does not begin after all: whoever waited for it waits for the next one. Idempotent."""
-        if self._runs.pop(run_id, None) is None:
+        if self._topics.runs.pop(run_id, None) is None:
             return
-        topic = self._topics.get(run_id)
-        for listener in [each for each in self._listeners.values() if run_id in each.subscriptions]:
-            listener.leave(run_id)
+        topic = self._topics.in_use.get(run_id)
+        for listener in self._listeners.values():
+            if run_id in listener.subscriptions:
+                listener.leave(run_id)
+            else:
+                listener.forget(run_id)
         if topic is not None:
-            self._release(topic)
+            self._topics.release(topic)
 
     def publish(self, run_id: str, events: Sequence[Event], notes: Sequence[Note]) -> None:
         """Hear a committed batch. Called by the journal; never raises, never waits."""
-        run = self._runs.get(run_id)
+        run = self._topics.runs.get(run_id)
         if run is None:
             return
-        self._tally.published += len(events)
+        self._topics.tally.published += len(events)
         if events:
             run.last_seq = events[-1].seq
             if isinstance(events[-1], RunEnded):
-                del self._runs[run_id]
-        topic = self._topics.get(run_id)
+                del self._topics.runs[run_id]
+        topic = self._topics.in_use.get(run_id)
         if topic is not None:
             topic.publish(events, notes)
 
     def progress(self, message: NodeProgress) -> None:
         """Hear how far a running node is. Nothing is kept of it but the newest."""
-        topic = self._topics.get(message.run_id)
+        topic = self._topics.in_use.get(message.run_id)
         if topic is not None:
             topic.progress(message)
 
@@ -208,7 +206,7 @@ class Hub:
             self._index(listener)
         if scope == EVERYWHERE:
             listener.confirm(command)
-            self._hear(listener, list(self._runs))
+            self._hear(listener, list(self._topics.runs))
             return
         # A position in a run that is gone says nothing about the workflow's latest one.
         lost = Position(None, reset=True)
@@ -228,7 +226,7 @@ class Hub:
         Raises:
             UnknownRun: it was not opened, or has ended.
         """
-        if run_id not in self._runs:
+        if run_id not in self._topics.runs:
             raise UnknownRun(f"no unfinished run {run_id}")
         listener = self._listener(outlet)
         listener.interests.want_run(run_id)
@@ -244,7 +242,7 @@ class Hub:
         listener = self._listener(outlet)
         listener.interests.want(EVERYWHERE, Interest(types))
         self._index(listener)
-        self._hear(listener, list(self._runs), brief=True)
+        self._hear(listener, list(self._topics.runs), brief=True)
 
     def unsubscribe(self, outlet: Outlet, command: Unsubscribe, *, run_id: str | None) -> None:
         """Let an outlet hear a workflow, all runs, or some types of them no more. Idempotent; replies `Unsubscribed`.
@@ -265,18 +263,61 @@ class Hub:
             )
         )
 
+    def position(self, outlet: Outlet, run_id: str) -> int | None:
+        """The newest seq of a run that an outlet has got or is not to get; None: it does not hear the run."""
+        listener = self._listeners.get(outlet)
+        return listener.position(run_id) if listener is not None else None
+
+    def mark(self, outlet: Outlet) -> Mark:
+        """How far an outlet is. Once its peer is known to have got everything before this moment: `arrived`."""
+        listener = self._listeners.get(outlet)
+        return listener.mark() if listener is not None else Mark((), ())
+
+    def arrived(self, outlet: Outlet, mark: Mark) -> bool:
+        """An outlet's peer has got everything up to a mark. Returns whether that is news."""
+        listener = self._listeners.get(outlet)
+        return listener is not None and listener.arrived(mark)
+
+    def standing(self, outlet: Outlet) -> Standing | None:
+        """What another outlet needs to go on in the place of this one; None: this one wants nothing."""
+        listener = self._listeners.get(outlet)
+        standing = listener.standing() if listener is not None else None
+        return standing if standing is not None and (standing.interests or standing.positions) else None
+
+    def resume(self, outlet: Outlet, standing: Standing) -> None:
+        """Let an outlet go on from a standing, beside what it hears already. No reply.
+
+        What it missed of each run comes first, also of runs that began meanwhile. An explicit `subscribe` that comes
+        before that has been sent is followed instead.
+        """
+        listener = self._listener(outlet)
+        listener.interests.update(standing.interests)
+        self._index(listener)
+        heard = {*listener.subscriptions, *listener.owed}
+        positions = {run_id: seq for run_id, seq in standing.positions.items() if run_id not in heard}
+        owed = {run_id: Owed(seq, resumed=True) for run_id, seq in positions.items()}
+        for run_id, run in self._topics.runs.items():
+            wanted = listener.interests.of(run_id=run_id, workflow_id=run.workflow_id) is not None
+            if wanted and run_id not in heard and run_id not in owed:
+                owed[run_id] = Owed(0, resumed=True)
+        self._review(listener)
+        self._arrears.owe(listener, owed)
+        if standing.interests.waits:
+            self._arrears.look_back(listener, standing)
+
     def drop(self, outlet: Outlet) -> None:
         """The connection is gone. Idempotent."""
         listener = self._listeners.pop(outlet, None)
         if listener is None:
             return
+        listener.gone = True
         self._everywhere.pop(listener, None)
         for workflow_id in listener.interests.workflows:
             self._unlist(workflow_id, listener)
         for run_id in list(listener.subscriptions):
-            topic = self._topics[run_id]
+            topic = self._topics.in_use[run_id]
             listener.leave(run_id)
-            self._release(topic)
+            self._topics.release(topic)
 
     async def refill(self, outlet: Outlet) -> bool:
         """Bring on what lags, as far as the outbox takes it. To be called whenever the outbox has drained.
@@ -299,32 +340,31 @@ class Hub:
         Raises:
             UnknownRun: no such run, or it was trimmed.
         """
-        async with self._held(run_id) as topic:
+        async with self._topics.held(run_id) as topic:
             topic.flush_all()
             return topic.snapshot()
 
     def flush(self) -> None:
         """Deliver at once what was published."""
-        for topic in list(self._topics.values()):
-            topic.flush_all()
+        self._topics.flush()
 
     def statistics(self) -> HubStatistics:
         """What it holds now, and did so far."""
-        topics = self._topics.values()
+        topics = self._topics.in_use.values()
         held = [topic.held for topic in topics]
         return HubStatistics(
-            runs=len(self._runs),
+            runs=len(self._topics.runs),
             topics=len(topics),
             outlets=len(self._listeners),
             subscriptions=sum(topic.size for topic in topics),
             lagging=sum(topic.lagging for topic in topics),
             ring_events=sum(events for events, _ in held),
             ring_bytes=sum(size for _, size in held),
-            published=self._tally.published,
-            flushes=self._tally.flushes,
-            pushes=self._tally.pushes,
-            refused=self._tally.refused,
-            conflated=self._tally.conflated,
+            published=self._topics.tally.published,
+            flushes=self._topics.tally.flushes,
+            pushes=self._topics.tally.pushes,
+            refused=self._topics.tally.refused,
+            conflated=self._topics.tally.conflated,
         )
 
     def heard_by(self, outlet: Outlet) -> OutletStatistics:
@@ -335,7 +375,7 @@ class Hub:
         subscriptions = listener.subscriptions.values()
         return OutletStatistics(
             subscriptions=listener.interests.asked,
-            positions={each.run_id: self._topics[each.run_id].position(each) for each in subscriptions},
+            positions={each.run_id: self._topics.in_use[each.run_id].position(each) for each in subscriptions},
             lagging=sum(each.lags() for each in subscriptions),
             conflated=listener.conflated,
         )
@@ -344,8 +384,8 @@ class Hub:
         self, listener: Listener, command: Subscribe, run_id: str, position: Position, *, quiet: bool = False
     ) -> None:
         """Reply, show the state, and place a subscription, in one synchronous step; then bring it on."""
-        async with self._held(run_id) as topic:
-            if self._listeners.get(listener.outlet) is not listener:
+        async with self._topics.held(run_id) as topic:
+            if listener.gone:
                 return
             topic.flush_all()
             head, run = topic.head, topic.run
@@ -355,25 +395,29 @@ class Hub:
                 self._index(listener)
             reset = position.reset or (position.seq is not None and position.seq > head)
             cursor = head if reset or position.seq is None else position.seq
-            if not quiet:
+            if quiet:
+                if run_id not in listener.subscriptions:
+                    owed = listener.owed.get(run_id)
+                    listener.place(topic, cursor=owed.cursor if owed is not None else cursor)
+            else:
                 listener.confirm(command, topic=topic, last_seq=head, from_seq=cursor + 1, reset=reset)
                 if command.snapshot or position.seq is None or reset:
                     listener.show(topic)
-            if not quiet or run_id not in listener.subscriptions:
-                listener.place(topic, cursor=cursor)
+                # Until a snapshot has arrived, its peer knows nothing.
+                listener.place(topic, cursor=cursor, arrived=0 if position.seq is None or reset else cursor)
             self._review(listener)
             await listener.bring_on()
 
     def _withdraw(self, listener: Listener, command: Unsubscribe, run_id: str | None) -> None:
         scope = scope_of(command)
-        named = self._runs.get(run_id or "")
+        named = self._topics.runs.get(run_id or "")
         if not scope and named is not None:
             scope = named.workflow_id
         listener.interests.remove(scope, command.types)
         if command.types is None or EVERYWHERE in command.types:
-            for heard in listener.subscriptions:
-                if heard == run_id or self._topics[heard].run.workflow_id == scope:
-                    listener.interests.remove_run(heard)
+            for heard in [*listener.subscriptions, *listener.owed, *listener.ended]:
+                if heard == run_id or self._of(heard) == scope:
+                    listener.withdraw(heard)
         if scope not in listener.interests.workflows:
             self._unlist(scope, listener)
         self._index(listener)
@@ -384,45 +428,26 @@ class Hub:
 
         What needs the journal, or room in the outbox, is left to a task.
         """
-        later: dict[str, int] = {}
+        owed: dict[str, Owed] = {}
         for run_id in run_ids:
-            run = self._runs[run_id]
-            if run_id in listener.subscriptions:
+            run = self._topics.runs[run_id]
+            if run_id in listener.subscriptions or run_id in listener.owed:
                 continue
             now = run.last_seq or 0
-            topic = self._topics.get(run_id)
+            topic = self._topics.in_use.get(run_id)
             if now == 0 or (topic is not None and topic.live and not brief and not whole):
-                topic = self._topic(run)
+                topic = self._topics.of(run)
                 topic.flush_all()
                 listener.place(topic, cursor=topic.head)
             else:
-                later[run_id] = 0 if brief or whole else now
+                owed[run_id] = Owed(0 if brief or whole else now, brief=brief)
         self._review(listener)
-        if later and self._nursery is not None:
-            self._nursery.start_soon(self._attach, listener, later, brief)
-
-    async def _attach(self, listener: Listener, cursors: dict[str, int], brief: bool) -> None:  # noqa: FBT001  start_soon
-        """Subscribe to runs that need the journal, each from its cursor on."""
-        await trio.lowlevel.checkpoint()
-        for run_id, cursor in cursors.items():
-            try:
-                async with self._held(run_id) as topic:
-                    if self._listeners.get(listener.outlet) is not listener:
-                        return
-                    if run_id not in listener.subscriptions:
-                        topic.flush_all()
-                        listener.place(topic, cursor=cursor, brief=topic.head if brief else 0)
-                    await listener.bring_on()
-            except UnknownRun:
-                continue
-            except ActorsError as error:
-                _logger.exception("run %s can not be shown to %s", run_id, listener.outlet.session_id)
-                listener.outlet.reply(ErrorReply(code=error.code, message=f"Run {run_id} can not be shown: {error}"))
+        self._arrears.owe(listener, owed)
 
     def _listener(self, outlet: Outlet) -> Listener:
         listener = self._listeners.get(outlet)
         if listener is None:
-            listener = self._listeners[outlet] = Listener(outlet, self._journal, self._topics)
+            listener = self._listeners[outlet] = Listener(outlet, self._journal, self._topics.in_use)
         return listener
 
     def _index(self, listener: Listener) -> None:
@@ -443,51 +468,14 @@ class Hub:
 
     def _review(self, listener: Listener) -> None:
         for topic in listener.review():
-            self._release(topic)
+            self._topics.release(topic)
 
-    def _topic(self, run: KnownRun) -> Topic:
-        topic = self._topics.get(run.run_id)
-        if topic is None:
-            topic = self._topics[run.run_id] = Topic(run, tally=self._tally, finished=self._finished)
-            self._start(topic)
-        return topic
-
-    def _start(self, topic: Topic) -> None:
-        """Give a live topic its flusher."""
-        if topic.live and not topic.ended and not topic.flushed and self._nursery is not None:
-            topic.flushed = True
-            self._nursery.start_soon(topic.flush_always)
-
-    @asynccontextmanager
-    async def _held(self, run_id: str) -> AsyncIterator[Topic]:
-        """A live topic that stays while inside.
-
-        Raises:
-            UnknownRun: no such run.
-        """
-        topic = self._topics.get(run_id)
-        if topic is None:
-            run = self._runs.get(run_id)
-            if run is None:
-                workflow_id, workflow = await self._plan(run_id)
-                run = KnownRun(run_id, workflow_id, workflow, last_seq=None)
-            topic = self._topic(run)
-        topic.holders += 1
-        try:
-            await topic.load(self._journal)
-            self._start(topic)
-            yield topic
-        finally:
-            topic.holders -= 1
-            self._release(topic)
+    def _of(self, run_id: str) -> str | None:
+        """The workflow of a run, as far as it is known here."""
+        topic = self._topics.in_use.get(run_id)
+        run = topic.run if topic is not None else self._topics.runs.get(run_id)
+        return run.workflow_id if run is not None else None
 
     def _finished(self, subscription: Subscription) -> None:
         """A topic has nothing more for a subscription."""
-        self._listeners[subscription.outlet].forget(subscription.run_id)
-        self._release(self._topics[subscription.run_id])
-
-    def _release(self, topic: Topic) -> None:
-        """Drop a topic that nobody needs."""
-        if topic.idle and self._topics.get(topic.run.run_id) is topic:
-            del self._topics[topic.run.run_id]
-            topic.scope.cancel()
+        self._listeners[subscription.outlet].finish(subscription.run_id)

@@ -7,13 +7,13 @@ another. What one outlet may ask for is bounded, in number and in length; beyond
 It owns nothing, and knows neither topics nor positions.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, Self
 
 import attrs
 
 from protocol.errors import BadField
-from protocol.messages import Subscribe, Unsubscribe
+from protocol.messages import Json, Subscribe, Unsubscribe
 
 __all__ = ["EVERYWHERE", "Interest", "Interests", "Position", "position_of", "scope_of"]
 
@@ -50,6 +50,16 @@ class Interest:
     def __or__(self, other: "Interest") -> "Interest":
         types = None if self.types is None or other.types is None else self.types | other.types
         return Interest(types, self.lossless or other.lossless)
+
+    def pack(self) -> Json:
+        """As JSON."""
+        return [None if self.types is None else sorted(self.types), self.lossless]
+
+    @classmethod
+    def unpack(cls, packed: Json) -> "Interest":
+        """Back from JSON."""
+        types, lossless = packed
+        return cls(None if types is None else frozenset(types), lossless)
 
 
 @attrs.frozen
@@ -88,6 +98,30 @@ class Interests:
         return self._workflows
 
     @property
+    def runs(self) -> Iterable[str]:
+        """The runs of which everything is wanted."""
+        return self._runs
+
+    def scopes(self) -> Iterator[tuple[str, Interest]]:
+        """What is wanted of all runs (`*`), and of each workflow."""
+        if self._everywhere is not None:
+            yield EVERYWHERE, self._everywhere
+        yield from self._workflows.items()
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Each type that was asked for with each scope that it was asked for, in the order of first asking."""
+        return ((name, scope) for name, scopes in self._asked.items() for scope in scopes)
+
+    @property
+    def waits(self) -> bool:
+        """Whether runs are wanted that nobody has started yet."""
+        return self._everywhere is not None or bool(self._workflows)
+
+    def __bool__(self) -> bool:
+        """Whether anything is wanted."""
+        return self.waits or bool(self._runs)
+
+    @property
     def asked(self) -> tuple[str, ...]:
         """All types that were asked for, in the order of first asking."""
         return tuple(self._asked)
@@ -120,8 +154,7 @@ class Interests:
             raise BadField([(where, f"more than {MAX_ASKED} subscriptions")])
         self.want(scope, Interest.of(types, lossless=lossless))
         for name in names:
-            self._asked.setdefault(name, set()).add(scope)
-        self._pairs += pairs
+            self._ask(name, scope)
 
     def want(self, scope: str, interest: Interest) -> None:
         """The same, of the server's own accord: no type is listed as asked for."""
@@ -157,6 +190,45 @@ class Interests:
     def remove_run(self, run_id: str) -> None:
         """Want nothing of this run for its own sake any more."""
         self._runs.discard(run_id)
+
+    def update(self, other: "Interests") -> None:
+        """Want all that another outlet of the same session wanted; its bounds held there."""
+        for scope, interest in other.scopes():
+            self.want(scope, interest)
+        self._runs.update(other.runs)
+        for name, scope in other.pairs():
+            self._ask(name, scope)
+
+    def copy(self) -> "Interests":
+        """The same, independent of this."""
+        copy = Interests()
+        copy.update(self)
+        return copy
+
+    def pack(self) -> Mapping[str, Json]:
+        """As JSON."""
+        return {
+            "scopes": {scope: interest.pack() for scope, interest in self.scopes()},
+            "runs": list(self._runs),
+            "asked": list(self.pairs()),
+        }
+
+    @classmethod
+    def unpack(cls, packed: Mapping[str, Any]) -> Self:
+        """Back from JSON."""
+        interests = cls()
+        for scope, interest in packed["scopes"].items():
+            interests.want(scope, Interest.unpack(interest))
+        for run_id in packed["runs"]:
+            interests.want_run(run_id)
+        for name, scope in packed["asked"]:
+            interests._ask(name, scope)
+        return interests
+
+    def _ask(self, name: str, scope: str) -> None:
+        scopes = self._asked.setdefault(name, set())
+        self._pairs += scope not in scopes
+        scopes.add(scope)
 
 
 def scope_of(command: Subscribe | Unsubscribe) -> str:

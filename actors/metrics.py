@@ -41,6 +41,9 @@ class ServerCollector(Collector):
         rows = [member.statistics() for member in self._sessions]
         yield GaugeMetricFamily("callboard_connections", "Open WebSocket connections.", value=len(rows))
         yield GaugeMetricFamily(
+            "callboard_detached_sessions", "Sessions that wait for their peer.", value=self._sessions.detached
+        )
+        yield GaugeMetricFamily(
             "callboard_outbox_bytes", "Bytes that wait for peers.", value=sum(row.queued for row in rows)
         )
         hub = runtime.hub.statistics()

@@ -6,9 +6,9 @@ from typing import Final
 import trio
 
 from actors.call import MAX_PAGE, SNAKE, Call, bad_field, payload
-from actors.errors import UnknownRun
+from actors.errors import RunActive, UnknownRun
 from actors.http import HttpError, Response
-from actors.sessions import owned
+from actors.requests import owned
 from protocol.dialects.text import dumps
 from protocol.messages import Control, ControlReply, Event, Reply, RunList, StartRun
 from protocol.requests import run_id_of
@@ -29,9 +29,17 @@ async def start(call: Call) -> Response:
     command = SNAKE.parse({"type": "workflow.start", "workflow_id": body.get("workflow_id"), "payload": body})
     assert isinstance(command, StartRun)  # noqa: S101  that is what this type is
     run_id = run_id_of(NO_SESSION, command.request_id) if command.request_id is not None else None
-    if run_id is not None and call.runtime.find(command.workflow_id, run_id) is not None:
+    if run_id is not None and await call.runtime.look_up(command.workflow_id, run_id) is not None:
         return await _started(call, run_id, status=200)
-    run = await call.runtime.start(command.graph, workflow_id=command.workflow_id, config=command.config, run_id=run_id)
+    try:
+        run = await call.runtime.start(
+            command.graph, workflow_id=command.workflow_id, config=command.config, run_id=run_id
+        )
+    except RunActive as active:
+        if run_id is None or active.run_id != run_id:
+            raise
+        # The same request came twice at the same time.
+        return await _started(call, run_id, status=200)
     return await _started(call, run.id, status=201)
 
 
@@ -96,7 +104,7 @@ async def control(call: Call) -> Response:
         replies.append(reply)
         answered.set()
 
-    if call.runtime.find("", run_id) is None:
+    if await call.runtime.look_up("", run_id) is None:
         raise UnknownRun(f"run {run_id!r} is not known here")
     control = partial(call.runtime.control, owned(command, NO_SESSION))
     call.commands.once(command, control, session_id=NO_SESSION, reply=answer)

@@ -544,7 +544,6 @@ def _not_yet(config: ExecutionConfig) -> tuple[Problem, ...]:
     """What is understood and not done yet, so that nobody waits for it in vain."""
     asked = {
         "breakpoints": (bool(config.breakpoints), "the run will not stop at them"),
-        "onDisconnect": (config.on_disconnect != "continue", "the run goes on when its starter is gone"),
     }
     return tuple(
         Problem(

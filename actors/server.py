@@ -4,7 +4,7 @@ Theory of operation. `serve()` has two halves. Outside, in the caller's nursery,
 the runtime that ends and closes it first. Inside, shielded, is the *house*: the accept loops and one task per
 connection, so that a cancel of the caller's nursery never cuts a frame. Whichever end comes, the same goodbye follows:
 stop listening; tell each peer that the server goes away; wait for their closing handshakes, `close_timeout` at most;
-then cancel what is left of the house.
+write down which sessions there are; then cancel what is left of the house.
 
 One task per connection, `attend()`: it owns the stream and closes it in any case. It reads a head, checks who may
 connect before anything else looks at it, and answers; or it hands an upgrade on to a `Connection` and is then that
@@ -30,10 +30,11 @@ from actors.admission import Admission
 from actors.commands import Commands
 from actors.connection import Connection
 from actors.http import HttpError, HttpPeer, Request
+from actors.keeper import Keeper
 from actors.ports import Listeners, accept, open_listeners
 from actors.routes import Routes
 from actors.runtime import Runtime
-from actors.sessions import Sessions, new_session_id
+from actors.sessions import new_session_id
 from actors.settings import Settings
 from actors.stream import OwnedStream
 from actors.transport import SocketTransport, Transport
@@ -92,7 +93,8 @@ class Server:
     """
 
     def __init__(self, runtime: Runtime, settings: Settings) -> None:
-        self.sessions = Sessions()
+        self._keeper = Keeper(runtime, settings)
+        self.sessions = self._keeper.sessions
         self._runtime = runtime
         self._settings = settings
         self._commands = Commands(runtime, self.sessions)
@@ -108,6 +110,7 @@ class Server:
     async def run(self, listeners: Listeners, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled, or closed by the runtime."""
         self._runtime.at_end(self.aclose)
+        await self._keeper.restore()
         try:
             async with trio.open_nursery() as nursery:
                 house: trio.CancelScope = await nursery.start(self._house, listeners)
@@ -118,6 +121,7 @@ class Server:
                     grace = self._settings.close_timeout + GOODBYE_S
                     with trio.CancelScope(shield=True, deadline=trio.current_time() + grace):
                         await self._say_goodbye(listeners)
+                        await self._keeper.flush()
                     house.cancel()
         finally:
             self._ended.set()
@@ -138,6 +142,7 @@ class Server:
             self._runtime.observer.scope("server", scope)
             try:
                 async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._keeper.run)
                     for listening in listeners.sockets:
                         nursery.start_soon(self._accept, listening, nursery, name=f"listener {listening.getsockname()}")
                     task_status.started(scope)
@@ -232,13 +237,13 @@ class Server:
     def _upgrade(self, request: Request, stream: OwnedStream) -> Connection:
         _check_handshake(request)
         session_id = _session_id(request)
-        older = self.sessions.newest(session_id)
         session = Session(
             session_id=session_id,
             path=request.path,
             subprotocols=request.subprotocols,
             query=request.query,
-            dialect=older.statistics().dialect if older is not None else None,
+            dialect=self.sessions.dialect(session_id),
+            replies=self.sessions.replies(session_id),
         )
         return Connection(self._commands, settings=self._settings, stream=stream, session=session, request=request)
 

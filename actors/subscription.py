@@ -78,6 +78,10 @@ class Subscription:
     """None: all of them."""
     cursor: int
     """The newest seq that it has got, or was not to get. Kept up only while it is not at the head."""
+    arrived: int = 0
+    """The newest seq up to which everything is known to have reached the peer, or was not to reach it."""
+    resumed: bool = False
+    """Its peer did not ask for it: it came back, and may know nothing of seq."""
     exact: int = 0
     """Nothing up to this seq is left out: it was there when the subscription began, and was asked for."""
     lossless: bool = False

@@ -115,6 +115,7 @@ class Topic:
         self._ring = Ring((run.last_seq or 0) + 1)
         self._at = 0.0
         """The time of the event at the head."""
+        self._ending: RunEnded | None = None
         self._notes: dict[str, Json] = {}
         """What was noted while it was loading."""
         self._loading = trio.Lock()
@@ -349,6 +350,7 @@ class Topic:
         match event:
             case RunEnded():
                 self._progress.conclude(at=event.at)
+                self._ending = event
                 self.ended = True
             case NodeChanged():
                 self._progress.forget(event)
@@ -397,12 +399,14 @@ class Topic:
                 self._place(subscription, Place.LAGS)
 
     def _brief(self, subscription: Subscription) -> bool:
-        """Send the newest status of each node instead of the history; False: the outbox is full."""
+        """Send the newest status of each node, and the ending, instead of the history; False: the outbox is full."""
         ring = self._ring
-        newest = sorted(
+        newest: list[Event] = sorted(
             (event for event in self._view.nodes.values() if subscription.cursor < event.seq <= subscription.brief),
             key=lambda event: event.seq,
         )
+        if self._ending is not None and subscription.cursor < self._ending.seq <= subscription.brief:
+            newest.append(self._ending)
         items = (ring[event.seq] if ring.first <= event.seq < ring.end else Spelled(event) for event in newest)
         if not self.offer(subscription, items):
             return False

@@ -164,7 +164,7 @@ async def test_what_is_not_there_yet_is_said_at_the_start(autojump_clock):
         async with aclosing(run.events()) as events:
             first = await anext(events)
     paths = {warning.path for warning in first.warnings}  # type: ignore[attr-defined]
-    assert paths == {"config.breakpoints", "config.onDisconnect", "config.colour"}
+    assert paths == {"config.breakpoints", "config.colour"}
 
 
 @attrs.define

@@ -1,27 +1,36 @@
-"""The session table: takeovers, sharing, and request ids that are answered once."""
+"""The session table: takeovers, sharing, what is kept of who is away, and for how long."""
 
-import gc
-import weakref
+from collections.abc import AsyncIterator, Callable
 
 import attrs
 import pytest
 import trio
 
-from actors import sessions as module
-from actors.errors import Busy
+from actors.hub import open_hub
+from actors.journals import MemoryJournal
 from actors.sessions import ConnectionStatistics, Sessions, new_session_id
-from protocol.dialects import DIALECTS
-from protocol.messages import ControlReply, Reply
+from protocol.dialects import Dialect
+from protocol.graph import Workflow
+from protocol.messages import Reply
+from protocol.session import Session
 
 
 @attrs.define(eq=False)
 class Window:
     session_id: str
+    session: Session = attrs.field(init=False)
     closed: int = 0
     gone: int = 0
 
-    dialect = DIALECTS["snake"]
     batch = False
+
+    def __attrs_post_init__(self) -> None:
+        self.session = Session(session_id=self.session_id, path="/ws", query={"dialect": "snake"})
+
+    @property
+    def dialect(self) -> Dialect:
+        assert self.session.dialect is not None
+        return self.session.dialect
 
     def push(self, data: bytes) -> bool:
         return True
@@ -39,14 +48,28 @@ class Window:
         raise NotImplementedError
 
 
-def reply(**fields) -> ControlReply:
-    """An answer to a pause."""
-    return ControlReply(action="pause", ok=True, reply_to="first", **fields)
+MakeTable = Callable[..., Sessions]
 
 
-async def test_a_second_connection_closes_the_first():
+@pytest.fixture
+async def make_table() -> AsyncIterator[MakeTable]:
+    """Makes a table; `expired` collects the ids of sessions that ended."""
+
+    async def plan(run_id: str) -> tuple[str, Workflow]:
+        raise NotImplementedError
+
+    async with MemoryJournal() as journal, open_hub(journal, plan=plan) as hub:
+
+        def make(limit: int = 100, expired: list[str] | None = None) -> Sessions:
+            collect = [] if expired is None else expired
+            return Sessions(hub, window=120, limit=limit, journaled=True, expired=collect.append)
+
+        yield make
+
+
+async def test_a_second_connection_closes_the_first(make_table):
     """Takeover: whoever comes last speaks for the session."""
-    table = Sessions()
+    table = make_table()
     first, second, other = Window("a"), Window("a"), Window("b")
     for window in (first, other, second):
         table.join(window)
@@ -57,9 +80,9 @@ async def test_a_second_connection_closes_the_first():
     assert len(table) == 2
 
 
-async def test_the_end_is_told_to_everyone_and_to_who_comes_meanwhile():
+async def test_the_end_is_told_to_everyone_and_to_who_comes_meanwhile(make_table):
     """A connection that was in its handshake hears of it as soon as it is there."""
-    table = Sessions()
+    table = make_table()
     first, late = Window("a"), Window("b")
     table.join(first)
     table.end()
@@ -67,9 +90,9 @@ async def test_the_end_is_told_to_everyone_and_to_who_comes_meanwhile():
     assert (first.gone, late.gone) == (1, 1)
 
 
-async def test_two_windows_with_one_id_do_not_evict_each_other_for_ever(autojump_clock):
-    """After three takeovers within half a minute they share, until the last has left."""
-    table = Sessions()
+async def test_two_windows_with_one_id_do_not_evict_each_other_for_ever(make_table, autojump_clock):
+    """After three takeovers within half a minute they share, until the session expires."""
+    table = make_table()
     windows = [Window("a") for _ in range(6)]
     for window in windows[:4]:
         table.join(window)
@@ -85,15 +108,20 @@ async def test_two_windows_with_one_id_do_not_evict_each_other_for_ever(autojump
     for window in windows:
         table.leave(window)
     assert len(table) == 0
-    again, newer = Window("a"), Window("a")
-    table.join(again)
-    table.join(newer)
-    assert again.closed == 1
+    for expected in (0, 1):
+        again, newer = Window("a"), Window("a")
+        table.join(again)
+        table.join(newer)
+        assert again.closed == expected
+        table.leave(again)
+        table.leave(newer)
+        await trio.sleep(120)
+        table.expire()
 
 
-async def test_takeovers_that_are_far_apart_stay_takeovers(autojump_clock):
+async def test_takeovers_that_are_far_apart_stay_takeovers(make_table, autojump_clock):
     """A client that loses its connection now and then never shares with its own ghost."""
-    table = Sessions()
+    table = make_table()
     previous = Window("a")
     table.join(previous)
     for _ in range(10):
@@ -105,70 +133,45 @@ async def test_takeovers_that_are_far_apart_stay_takeovers(autojump_clock):
         previous = window
 
 
-async def test_a_repeated_request_gets_the_same_answer():
-    """Pending or answered, on whatever connection it is asked: done once, answered each in its own name."""
-    table = Sessions()
-    assert table.request("s", "r") is None
-    pending = table.remember("s", "r")
-    heard: list[Reply] = []
-    pending.ask(heard.append, id="first")
-    assert table.request("s", "r") is pending
-    pending.ask(heard.append, id="second")
-    assert heard == []
-    pending.settle(reply())
-    pending.ask(heard.append, id="third")
-    assert [answer.reply_to for answer in heard] == ["first", "second", "third"]
-    assert len({attrs.evolve(answer, reply_to=None) for answer in heard}) == 1
-    assert table.request("other", "r") is None
+async def test_a_session_outlives_its_connection_by_the_window(make_table, autojump_clock):
+    """It keeps its dialect and the numbers of its replies; then it is told to whoever asked, and is a new one."""
+    expired: list[str] = []
+    table, window = make_table(expired=expired), Window("a")
+    window.session.replies = 7
+    table.join(window)
+    table.leave(window)
+    await trio.sleep(119)
+    table.expire()
+    assert (table.known("a"), table.dialect("a"), table.replies("a"), expired) == (True, "snake", 7, [])
+    back = Window("a")
+    table.join(back)
+    await trio.sleep(500)
+    table.expire()
+    assert table.known("a")
+    table.leave(back)
+    assert table.due == trio.current_time() + 120
+    await trio.sleep(120)
+    table.expire()
+    assert (table.known("a"), table.dialect("a"), table.replies("a"), expired) == (False, None, 0, ["a"])
 
 
-async def test_an_answer_that_was_not_done_may_be_tried_again():
-    """Busy is no answer to keep."""
-    table = Sessions()
-    table.remember("s", "r").settle(reply(code="busy"))
-    assert table.request("s", "r") is None
-    table.remember("s", "q")
-    table.forget("s", "q")
-    assert table.request("s", "q") is None
+async def test_sessions_without_a_connection_are_bounded(make_table, autojump_clock):
+    """Full means that the one that went first expires early."""
+    expired: list[str] = []
+    table = make_table(limit=2, expired=expired)
+    for name in "abc":
+        window = Window(name)
+        table.join(window)
+        table.leave(window)
+    assert (expired, [name for name in "abc" if table.known(name)], table.detached) == (["a"], ["b", "c"], 2)
 
 
-async def test_requests_are_forgotten_after_ten_minutes(autojump_clock):
-    """Long enough for a reconnect."""
-    table = Sessions()
-    pending = table.remember("s", "r")
-    await trio.sleep(599)
-    assert table.request("s", "r") is pending
-    await trio.sleep(2)
-    assert table.request("s", "r") is None
-
-
-async def test_a_remembered_start_does_not_keep_its_connection():
-    """It is known whether the same connection asks again, and nothing of one that is gone is held."""
-    pending = Sessions().remember("s", "r")
-    first, second = Window("s"), Window("s")
-    assert [pending.asked_by(window) for window in (first, first, second, first)] == [False, True, False, False]
-    gone = weakref.ref(first)
-    del first
-    gc.collect()
-    assert gone() is None
-
-
-async def test_requests_are_bounded(monkeypatch):
-    """Full means that the oldest are forgotten."""
-    monkeypatch.setattr(module, "MAX_REQUESTS", 3)
-    table = Sessions()
-    for name in "abcd":
-        table.remember("s", name)
-    assert [table.request("s", name) is not None for name in "bcd"] == [False, True, True]
-
-
-async def test_repetitions_that_wait_are_bounded():
-    """A peer that repeats a pending request for ever is told so."""
-    pending = Sessions().remember("s", "r")
-    for number in range(module.MAX_WAITING):
-        pending.ask(print, id=str(number))
-    with pytest.raises(Busy):
-        pending.ask(print, id="one too many")
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"dialect": "snake", "replies": 1, "standing": {}}'])
+async def test_what_can_not_be_read_back_is_no_session(make_table, body):
+    """A journal of another version costs a session, not the server."""
+    table = make_table()
+    assert table.restore("a", body) is False
+    assert not table.known("a")
 
 
 def test_a_made_up_session_id_is_never_the_same():
