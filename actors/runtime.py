@@ -308,11 +308,11 @@ class Runtime:
             return found  # noqa: ASYNC910  nothing to wait for
         named = run_id if run_id is not None else await self.journal.find(workflow_id)
         if named is None:
-            return None
+            return None  # noqa: ASYNC910  the journal was asked
         try:
             record = await self._records.read(self.journal, named)
         except UnknownRun:
-            return None
+            return None  # noqa: ASYNC910  ditto
         if named not in self._runs:  # it may have been started meanwhile
             self._records.add(record, latest=run_id is None)
         return named

@@ -8,7 +8,9 @@ __all__ = ["MemoryJournal", "open_journal"]
 
 
 def open_journal(url: str) -> Journal:
-    """The journal at a URL, not yet entered: `async with open_journal("sqlite:runs.db") as journal`.
+    """The journal at a URL, not yet entered.
+
+    Example: `async with open_journal("sqlite:runs.db") as journal: …`
 
     Args:
         url: `memory:`, or `sqlite:PATH`.

@@ -66,7 +66,10 @@ def registry(ledger: Ledger) -> Registry:
 async def main(journal: str, port: int, ledger: Path) -> None:
     """Serve until killed."""
     settings = Settings(port=(port,), journal=journal, history_runs=None)
-    async with open_runtime(settings=settings, registry=registry(Ledger(ledger))) as runtime, trio.open_nursery() as home:
+    async with (
+        open_runtime(settings=settings, registry=registry(Ledger(ledger))) as runtime,
+        trio.open_nursery() as home,
+    ):
         addresses = await home.start(serve, runtime)
         print(f"listening on {addresses[0]}", flush=True)
 

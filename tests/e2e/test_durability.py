@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,7 +38,7 @@ class Server:
     def __init__(self, folder, **environment):
         self.folder = folder
         self.environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "HOME": str(folder), **environment}
-        self.process = None
+        self.process: Any = None
         self.address = ""
 
     def command(self, *args):
@@ -121,7 +122,9 @@ def test_a_killed_server_goes_on_where_it_was(server):
     assert ("node.pending", "w", "recovered") in told
     assert [event["type"] for event in events].count("execution.complete") == 1
     (picture,) = (server.folder / "state" / "callboard" / "artifacts").rglob("*.png")
-    with urllib.request.urlopen(f"{server.address}/api/runs/{run_id}/artifacts/{picture.name}", timeout=DEADLINE) as got:
+    with urllib.request.urlopen(
+        f"{server.address}/api/runs/{run_id}/artifacts/{picture.name}", timeout=DEADLINE
+    ) as got:
         assert got.read() == picture.read_bytes()
 
 
