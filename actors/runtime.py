@@ -376,6 +376,7 @@ class Runtime:
                     await self._recover(claim)
                 except (UnknownRun, ProtocolError, JournalError):
                     _logger.exception("run %s can not go on, and stays as it is", claim.run_id)
+        await self._forget_old()
 
     async def _recover(self, claim: Claim) -> None:
         run_id = claim.run_id

@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from actors import NodeContext, Registry, Run, Runtime, open_runtime
+from actors import NodeContext, Registry, Run, Runtime, Settings, open_runtime
 from actors.errors import ActorGone
 from actors.journal import Claim, Created, Note, Ticket
 from actors.journals import MemoryJournal
@@ -531,3 +531,21 @@ async def test_an_answer_that_came_before_its_question_is_kept_over_a_crash(auto
         await run.wait()
     assert run.view.nodes["a"].result == [1, 2]
     assert notes(tape) == {}
+
+
+async def test_history_that_is_too_old_is_forgotten_at_the_start(autojump_clock, world):
+    """Retention holds for what was there before, artifacts included; an unfinished run is never trimmed."""
+    tape, town = Tape(), Town()
+    async with opened(tape, town) as runtime:
+        for number in range(3):
+            run = await runtime.start(world.flow("s"), run_id=f"old{number}", workflow_id=f"w{number}")
+            await run.wait()
+        await runtime.start(world.flow("s >> a", a="work"), run_id="r")
+        await trio.sleep(0.5)
+        tape = await killed(tape)
+    settings = Settings(history_runs=1)
+    async with open_runtime(settings=settings, journal=tape, registry=town.registry()) as runtime:
+        assert [row.run_id for row in (await runtime.list_runs()).runs] == ["r", "old2"]
+        assert await runtime.look_up("w1") is None
+        assert await runtime.look_up("w2") == "old2"
+        await left(runtime).wait()
