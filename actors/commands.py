@@ -115,8 +115,10 @@ class Commands:
     def status(self, session_id: str) -> SystemStatus:
         """How the server does."""
         runtime = self.runtime
+        degraded = runtime.journal.degraded
         return SystemStatus(
-            status="shutting_down" if runtime.closing else "running",
+            status="shutting_down" if runtime.closing else "running" if degraded is None else "degraded",
+            message=degraded,
             version=runtime.version,
             uptime=time.time() - runtime.started_at,
             session_id=session_id,

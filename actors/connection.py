@@ -50,7 +50,7 @@ from protocol.dialects import Dialect
 from protocol.dialects.text import MAX_DEPTH, deeper_than, loads
 from protocol.errors import BadJson, ProtocolError
 from protocol.frames import text_frame
-from protocol.messages import ErrorReply, Event, HeartbeatReply, Json, Reply, ServerMessage, Snapshot
+from protocol.messages import ErrorReply, Event, HeartbeatReply, Json, Reply, ServerMessage, Snapshot, SystemStatus
 from protocol.session import Session
 
 __all__ = ["Connection"]
@@ -191,10 +191,18 @@ class Connection:
 
     def go_away(self) -> None:
         """The server ends."""
-        if self._session.dialect is not None:
-            status = self._commands.status(self.session_id)
-            self.reply(attrs.evolve(status, status="shutting_down", message="the server is going away"))
+        status = self._commands.status(self.session_id)
+        self._say(attrs.evolve(status, status="shutting_down", message="the server is going away"))
         self.close(GOING_AWAY, "the server is going away")
+
+    def tell_status(self) -> None:
+        """The server does worse than before, or well again."""
+        self._say(self._commands.status(self.session_id))
+
+    def _say(self, status: SystemStatus) -> None:
+        """An undecided peer would not understand it."""
+        if self._session.dialect is not None:
+            self.reply(status)
 
     def close(self, code: int, reason: str) -> None:
         """End it with a close frame. The first one wins."""
@@ -271,6 +279,8 @@ class Connection:
         if hello is not None:
             self.reply(hello)
         sessions.join(self)
+        if self._runtime.journal.degraded is not None:
+            self.tell_status()
         if self._session.hears_all:
             self._runtime.hub.hear_all(self, None)
 
@@ -315,8 +325,12 @@ class Connection:
 
     async def _hear(self, text: str) -> None:  # noqa: ASYNC910  most commands await nothing
         """One message: obeyed, or refused with exactly one answer."""
+        undecided = self._session.dialect is None
         try:
-            await self._commands.obey(self._session.receive(text), self)
+            command = self._session.receive(text)
+            if undecided:
+                self._commands.sessions.decided(self)
+            await self._commands.obey(command, self)
         except ProtocolError as error:
             self.reply(self._session.refuse(error, text))
         except ActorsError as error:

@@ -73,7 +73,8 @@ class Keeper:
                 self.sessions.touch(session_id)
         for run in self._runtime.unfinished():
             if run.starter:
-                self.sessions.expect(run.starter)
+                row = await self._journal.summary(run.id)
+                self.sessions.expect(run.starter, run.id, began=row.created_at)
 
     async def run(self) -> None:
         """Keep, until cancelled."""

@@ -143,12 +143,24 @@ class Server:
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._keeper.run)
+                    nursery.start_soon(self._tell_health)
                     for listening in listeners.sockets:
                         nursery.start_soon(self._accept, listening, nursery, name=f"listener {listening.getsockname()}")
                     task_status.started(scope)
                     await trio.sleep_forever()
             finally:
                 self._runtime.observer.unscope("server")
+
+    async def _tell_health(self) -> None:
+        """Tell every peer when the journal can not write, and when it can again."""
+        told: str | None = None
+        while True:
+            reason = self._runtime.journal.degraded
+            if reason != told:
+                told = reason
+                for member in self.sessions:
+                    member.tell_status()
+            await self._runtime.journal.health_changed()
 
     async def _say_goodbye(self, listeners: Listeners) -> None:
         self._ending.set()

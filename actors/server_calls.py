@@ -48,9 +48,15 @@ def _console() -> tuple[bytes, str]:
 
 
 def health(call: Call) -> Response:
-    """Whether runs may be started here."""
+    """Whether runs may be started here.
+
+    A server whose journal can not write is degraded, with 200: it answers, its runs wait, and to start it again would
+    help nobody.
+    """
     if call.runtime.closing:
         return Response.json({"status": "shutting_down", "timestamp": time.time()}, status=503)
+    if (reason := call.runtime.journal.degraded) is not None:
+        return Response.json({"status": "degraded", "reason": reason, "timestamp": time.time()})
     return Response.json({"status": "healthy", "timestamp": time.time()})
 
 

@@ -84,6 +84,9 @@ class Member(Outlet, Protocol):
     def go_away(self) -> None:
         """The server ends: say so and close."""
 
+    def tell_status(self) -> None:
+        """The server does worse than before, or well again: say so."""
+
     def statistics(self) -> ConnectionStatistics:
         """How it does."""
         ...
@@ -216,13 +219,19 @@ class Sessions:
                 session.leave(self._hub.standing(replaced), until=until)
                 self._hub.drop(replaced)
                 replaced.replaced()
-        standing = session.take()
-        if standing is None and session.shared and older:
-            standing = self._hub.standing(older[-1])
         session.members.append(member)
-        self._go_on(member, standing)
+        if session.shared and older and not session.away:
+            self._go_on(member, self._hub.standing(older[-1]))
+        else:
+            self.decided(member)
         if self._ended:
             member.go_away()
+
+    def decided(self, member: Member) -> None:
+        """A connection speaks a dialect: so it can be told what its session missed."""
+        session = self._sessions.get(member.session_id)
+        if session is not None and member.session.dialect is not None:
+            self._go_on(member, session.take())
 
     def end(self) -> None:
         """The server ends: every connection is told, and so is one that comes while they go."""
@@ -308,11 +317,22 @@ class Sessions:
         self._detach(session_id, session)
         return True
 
-    def expect(self, session_id: str) -> None:
-        """Wait for a session of which nothing is known, unless it is there."""
-        if session_id not in self._sessions:
+    def expect(self, session_id: str, run_id: str, *, began: float) -> None:
+        """Wait for the starter of a run that another process left, even if that died before it wrote the session down.
+
+        Args:
+            session_id: of the starter.
+            run_id: the run.
+            began: when it was started, seconds since the epoch.
+        """
+        session = self._sessions.get(session_id)
+        if session is None:
             session = self._sessions[session_id] = _Session()
             self._detach(session_id, session)
+        known = session.standing()
+        if known is None or known.at < began:
+            unknown = Standing.before(run_id)
+            session.away = [(unknown if known is None else known | unknown, trio.current_time() + self._window)]
 
     def _go_on(self, member: Member, standing: Standing | None) -> None:
         if standing is not None and member.session.dialect is not None:

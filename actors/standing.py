@@ -6,7 +6,7 @@ would be missed. Runs that began after `at` are in none of the positions: whoeve
 It is a value that nobody changes, and it can be written down.
 """
 
-import math
+import time
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -34,7 +34,7 @@ class Standing:
         """Of a peer that is to hear all of one run."""
         interests = Interests()
         interests.want_run(run_id)
-        return cls(interests=interests, positions={run_id: 0}, at=math.inf)
+        return cls(interests=interests, positions={run_id: 0}, at=time.time())
 
     def __or__(self, other: "Standing") -> "Standing":
         """The standing of two peers that can not be told apart: neither misses anything."""

@@ -459,7 +459,7 @@ class SystemStatus(Reply):
     """How the server does."""
 
     status: str
-    """running, or shutting_down."""
+    """running; degraded: the journal can not write, and `message` says why; shutting_down."""
     version: str
     uptime: float = attrs.field(metadata=DURATION)
     session_id: str = ""

@@ -17,6 +17,7 @@ from actors.settings import Settings
 from actors.transport import StreamTransport
 
 if TYPE_CHECKING:
+    from actors.journal import Journal
     from actors.runtime import Runtime
     from actors.server import Server
 
@@ -139,13 +140,13 @@ OpenHouse = Callable[..., AbstractAsyncContextManager[House]]
 
 
 @asynccontextmanager
-async def _open_house(**settings: Any) -> AsyncIterator[House]:
+async def _open_house(journal: "Journal | None" = None, **settings: Any) -> AsyncIterator[House]:
     # Only who opens a house pays for its imports.
     from actors.ports import Listeners
     from actors.runtime import open_runtime
     from actors.server import Server
 
-    async with open_runtime(settings=Settings(**settings)) as runtime, trio.open_nursery() as nursery:
+    async with open_runtime(settings=Settings(**settings), journal=journal) as runtime, trio.open_nursery() as nursery:
         server = Server(runtime, runtime.settings)
         await nursery.start(partial(server.run, Listeners((), ())))
         async with trio.open_nursery() as peers:
@@ -156,7 +157,7 @@ async def _open_house(**settings: Any) -> AsyncIterator[House]:
 
 @pytest.fixture
 def open_house() -> OpenHouse:
-    """Makes a house with other settings."""
+    """Makes a house with other settings, or another journal."""
     return _open_house
 
 

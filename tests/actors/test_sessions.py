@@ -44,6 +44,9 @@ class Window:
     def go_away(self) -> None:
         self.gone += 1
 
+    def tell_status(self) -> None:
+        raise NotImplementedError
+
     def statistics(self) -> ConnectionStatistics:
         raise NotImplementedError
 
