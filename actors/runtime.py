@@ -370,13 +370,13 @@ class Runtime:
 
     async def recover(self) -> None:
         """Go on with the runs that the journal holds and nobody executes. Called by `open_runtime` before its block."""
+        await self._forget_old()
         while claims := await self.journal.claim(limit=CLAIMED_AT_ONCE, lease=LEASE_SECONDS):
             for claim in claims:
                 try:
                     await self._recover(claim)
                 except (UnknownRun, ProtocolError, JournalError):
                     _logger.exception("run %s can not go on, and stays as it is", claim.run_id)
-        await self._forget_old()
 
     async def _recover(self, claim: Claim) -> None:
         run_id = claim.run_id
