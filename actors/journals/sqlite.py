@@ -176,12 +176,9 @@ class SqliteJournal:
                 return Created(other.claim.run_id, None, fresh=False)
             # Nobody is sent to a run that is not there; and if its id turns out to be taken, it is in nobody's way.
             await other.created
-        group = self._writer.group()
         self._number += 1
         claim = Claim(run_id, 0, "") if lease is None else Claim(run_id, 1, secrets.token_hex(8))
-        run = OpenRun(
-            number=self._number, workflow_id=workflow_id, queue=queue, claim=claim, at=created_at, created=group
-        )
+        run = OpenRun(number=self._number, workflow_id=workflow_id, queue=queue, claim=claim, at=created_at)
         act = CreateRun(
             number=run.number,
             claim=claim,
@@ -191,9 +188,11 @@ class SqliteJournal:
             status=run.status,
             spec=spec,
         )
+        with self._writer.lock:
+            group = run.created = self._writer.group()
+            group.first.append(act)
+            group.told.append(partial(self._created, run, act, lease))
         self._runs[run_id] = self._workflows[workflow_id] = run
-        group.first.append(act)
-        group.told.append(partial(self._created, run, act, lease))
         await group
         if not act.fresh:
             return Created(run_id, None, fresh=False)
@@ -211,7 +210,8 @@ class SqliteJournal:
         for run in runs:
             run.claim = self._leases.claim(run.claim.run_id, lease, token=run.claim.token + 1)
             run.handed = 0
-            self._writer.group().states[run.number] = run.row()
+            with self._writer.lock:
+                self._writer.group().states[run.number] = run.row()
         return [run.claim for run in runs]
 
     async def claimable(self, queues: Sequence[str] = ("",)) -> None:
@@ -248,11 +248,13 @@ class SqliteJournal:
         if not number:
             if run.closed is not None:
                 raise JournalError(f"run {run_id} has ended ({run.closed}) and takes no commands")
-            number, ticket = len(run.keys) + 1, (group := self._writer.group())
-            run.keys[key] = number, ticket
+            number = len(run.keys) + 1
             entry = ControlEntry(run_id, number, key, body)
-            group.first.append(PutControl(run.number, entry))
-            group.told.append(partial(run.controls.append, entry))
+            with self._writer.lock:
+                ticket = group = self._writer.group()
+                group.first.append(PutControl(run.number, entry))
+                group.told.append(partial(run.controls.append, entry))
+            run.keys[key] = number, ticket
         if ticket is not None:
             await ticket
         return number
@@ -261,16 +263,16 @@ class SqliteJournal:
         self, claim: Claim, events: Sequence[Event], notes: Sequence[Note] = (), *, close: RunStatus | None = None
     ) -> Ticket:
         """Check, pack and hand over events and notes; see `Journal.append_nowait`."""
-        group = self._writer.group()
+        writer = self._writer
+        if writer.closing:
+            raise self._is_closed()
         run = self._runs.get(claim.run_id)
-        if run is None:
-            return _repeat(group, claim, events)
-        if run.claim != claim:
+        if run is not None and run.claim is not claim and run.claim != claim:
             raise Fenced(f"run {claim.run_id} has another writer (token {run.claim.token})")
-        if events and 0 < events[0].seq <= events[-1].seq <= run.last_seq:
-            return _repeat(group, claim, events)
+        if run is None or (events and 0 < events[0].seq <= events[-1].seq <= run.last_seq):
+            return self._repeat(claim, events)
         rows: list[int | bytes] = []
-        size, changed, seq = 0, close is not None, run.last_seq
+        size, seq = 0, run.last_seq
         for event in events:
             seq += 1
             if event.seq != seq or event.run_id != claim.run_id:
@@ -282,20 +284,19 @@ class SqliteJournal:
             raise Fenced(f"run {claim.run_id} has ended ({run.closed}) and takes nothing more")
         packed = [((run.number, text(key)), None if value is None else pack_json(value)) for key, value in notes]
         # From here on nothing fails.
-        for event in events:
-            changed |= run.follow(event)
-        if events:
-            run.last_seq, run.at = seq, events[-1].at
+        changed = run.follow(events, close)
+        if close is not None:
+            self._leases.drop(claim.run_id)
+        with writer.lock:
+            group = writer.group()
             group.rows += rows
             group.size += size
-            self._writer.uncommitted += len(events)
-        group.notes.update(packed)
-        if close is not None:
-            run.status = run.closed = close
-            self._leases.drop(claim.run_id)
-        if changed:
-            group.states[run.number] = run.row()
-        group.told.append(partial(self._appended, run, events, notes, closes=close is not None))
+            if packed:
+                group.notes.update(packed)
+            if changed:
+                group.states[run.number] = run.row()
+            group.told.append(partial(self._appended, run, events, notes, closes=close is not None))
+        writer.uncommitted += len(events)
         return group
 
     async def load(self, run_id: str, after: int = 0, limit: int = 1000) -> Page:
@@ -340,9 +341,11 @@ class SqliteJournal:
         await trio.lowlevel.checkpoint()
         forgotten: list[str] = []
         while True:
-            group, act = self._writer.group(), Trim(keep)
-            group.last.append(act)
-            group.told.append(partial(self._trimmed, act))
+            act = Trim(keep)
+            with self._writer.lock:
+                group = self._writer.group()
+                group.last.append(act)
+                group.told.append(partial(self._trimmed, act))
             await group
             forgotten += [run_id for _, run_id, _ in act.forgotten]
             if len(act.forgotten) < TRIM_RUNS:
@@ -352,9 +355,11 @@ class SqliteJournal:
         """Keep what is known of a session; see `Journal.put_session`."""
         await trio.lowlevel.checkpoint()
         session_id = text(session_id)
-        group = self._writer.group()
-        group.first.append(PutSession(session_id, body))
-        group.told.append(partial(self._sessions.discard if body is None else self._sessions.add, session_id))
+        self._check_open()
+        with self._writer.lock:
+            group = self._writer.group()
+            group.first.append(PutSession(session_id, body))
+            group.told.append(partial(self._sessions.discard if body is None else self._sessions.add, session_id))
         await group
 
     async def get_session(self, session_id: str) -> bytes | None:
@@ -378,12 +383,26 @@ class SqliteJournal:
 
     def _check_open(self) -> None:
         if self._closed or self._writer.closing:
-            raise JournalError(f"the journal {self._path} is closed")
+            raise self._is_closed()
+
+    def _is_closed(self) -> JournalError:
+        return JournalError(f"the journal {self._path} is closed")
 
     async def _ask(self, question: Callable[[sqlite3.Connection], _T]) -> _T:
         if self._closed:
-            raise JournalError(f"the journal {self._path} is closed")
+            raise self._is_closed()
         return await self._readers.ask(question)
+
+    def _repeat(self, claim: Claim, events: Sequence[Event]) -> Ticket:
+        """Not the next ones: leave it to the writer to look whether they are there."""
+        for seq, event in enumerate(events, events[0].seq if events else 0):
+            if event.seq != seq or event.run_id != claim.run_id:
+                raise Gap(f"run {claim.run_id}: seq {event.seq} of run {event.run_id} does not follow {seq - 1}")
+        repeat = Repeat(claim, events)
+        with self._writer.lock:
+            group = self._writer.group()
+            group.last.append(repeat)
+        return _Checked(group, repeat)
 
     def _in_the_way(self, run_id: str, workflow_id: str) -> OpenRun | None:
         other = self._workflows.get(workflow_id)
@@ -458,16 +477,7 @@ class SqliteJournal:
 
     async def _act(self, act: Callable[[sqlite3.Connection], None]) -> None:
         await trio.lowlevel.checkpoint()
-        group = self._writer.group()
-        group.last.append(act)
+        with self._writer.lock:
+            group = self._writer.group()
+            group.last.append(act)
         await group
-
-
-def _repeat(group: Group, claim: Claim, events: Sequence[Event]) -> Ticket:
-    """Not the next ones: leave it to the writer to look whether they are there."""
-    for seq, event in enumerate(events, events[0].seq if events else 0):
-        if event.seq != seq or event.run_id != claim.run_id:
-            raise Gap(f"run {claim.run_id}: seq {event.seq} of run {event.run_id} does not follow {seq - 1}")
-    repeat = Repeat(claim, events)
-    group.last.append(repeat)
-    return _Checked(group, repeat)

@@ -182,7 +182,7 @@ class Sweep:
         """Delete as much as one act may."""
         self.empty = False
         for delete in (
-            "DELETE FROM recent WHERE run = ?1 AND seq IN (SELECT seq FROM recent WHERE run = ?1 LIMIT ?2)",
+            "DELETE FROM recent WHERE rowid IN (SELECT rowid FROM recent WHERE run = ?1 LIMIT ?2)",
             "DELETE FROM events WHERE run = ?1 AND seq IN (SELECT seq FROM events WHERE run = ?1 LIMIT ?2)",
             "DELETE FROM notes WHERE run = ?1 AND key IN (SELECT key FROM notes WHERE run = ?1 LIMIT ?2)",
             "DELETE FROM controls WHERE run = ?1 AND number IN (SELECT number FROM controls WHERE run = ?1 LIMIT ?2)",

@@ -64,15 +64,12 @@ CREATE TABLE events (
     run INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (run, seq)
 ) WITHOUT ROWID, STRICT;
 CREATE TABLE recent (run INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
-CREATE UNIQUE INDEX recent_key ON recent (run, seq);
-CREATE VIEW summaries AS SELECT
-    number, run_id, workflow_id, status, created_at, total_nodes, ended_at, error, coalesce(
-        last_seq,
-        (SELECT max(seq) FROM recent WHERE run = number),
-        (SELECT max(seq) FROM events WHERE run = number),
-        0
-    ) AS newest
-FROM runs;
+CREATE VIEW summaries AS
+    WITH fresh AS MATERIALIZED (SELECT run, max(seq) AS seq FROM recent GROUP BY run)
+    SELECT
+        number, run_id, workflow_id, status, created_at, total_nodes, ended_at, error,
+        coalesce(last_seq, fresh.seq, (SELECT max(seq) FROM events WHERE run = number), 0) AS newest
+    FROM runs LEFT JOIN fresh ON fresh.run = number;
 CREATE TABLE notes (
     run INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (run, key)
 ) WITHOUT ROWID, STRICT;
@@ -118,7 +115,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         JournalError: it is none of ours, or of a newer version.
         sqlite3.Error: it can not be opened.
     """
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=64)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=128)
     try:
         _prepare(connection, path)
     except BaseException:

@@ -4,6 +4,9 @@ Theory of operation: each question is one function of a connection, run in a thr
 none is held across an await. `Readers` opens a connection when all others are at work, up to `READERS`, and keeps it.
 They are closed when the last user has left: the journal itself, and each follower that still tells a run to its end.
 
+What of a run is older lies side by side, what is recent among that of all runs, where it has to be looked for; so that
+is done only if the page is not full.
+
 A page is one row: SQLite joins its events within one call. The thread gives the interpreter back once for that, and not
 for each event, each time behind whatever else wants it.
 """
@@ -49,14 +52,23 @@ _T = TypeVar("_T")
 
 _KEY: Final = "SELECT number, run_id, workflow_id, closed FROM runs WHERE run_id = ?"
 
-_EVENTS: Final = """
-SELECT group_concat(body) FROM (
+_PAGE: Final = """
+SELECT group_concat(body), count(*), total(length(body)) FROM (
     SELECT body, sum(length(body)) OVER (ORDER BY seq) - length(body) AS before FROM (
-        SELECT seq, body FROM events WHERE run = ?1 AND seq > ?2
-        UNION ALL SELECT seq, body FROM recent WHERE run = ?1 AND seq > ?2
-        ORDER BY seq LIMIT ?3
+        SELECT seq, body FROM TABLE WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3
     )
 ) WHERE before < ?4
+"""
+_SETTLED: Final = _PAGE.replace("TABLE", "events")
+_RECENT: Final = _PAGE.replace("TABLE", "recent")
+
+_NEWEST: Final = """
+SELECT coalesce(
+    last_seq,
+    (SELECT max(seq) FROM recent WHERE run = number),
+    (SELECT max(seq) FROM events WHERE run = number),
+    0
+) FROM runs WHERE number = ?
 """
 
 _ROWS: Final = """
@@ -144,7 +156,7 @@ def load(connection: sqlite3.Connection, run_id: str, after: int, limit: int) ->
     """
     key = run_key(connection, run_id)
     after = min(max(after, 0), MAX_INTEGER)
-    (last_seq,) = connection.execute("SELECT newest FROM summaries WHERE number = ?", (key.number,)).fetchone()
+    (last_seq,) = connection.execute(_NEWEST, (key.number,)).fetchone()
     return Page(
         events=page(connection, key, after, limit),
         notes={} if after else notes(connection, key.number),
@@ -161,9 +173,15 @@ def tail(connection: sqlite3.Connection, key: RunKey, after: int, limit: int) ->
 
 def page(connection: sqlite3.Connection, key: RunKey, after: int, limit: int) -> list[Event]:
     """Events after a seq: as many as were asked for, as there are, or as fit on a page, but one at least."""
-    asked = (key.number, after, min(max(limit, 1), MAX_INTEGER), PAGE_BYTES)
-    (joined,) = connection.execute(_EVENTS, asked).fetchone()
-    return unpack_many(joined or b"", run_id=key.run_id, workflow_id=key.workflow_id)
+    limit = min(max(limit, 1), MAX_INTEGER)
+    joined, count, size = connection.execute(_SETTLED, (key.number, after, limit, PAGE_BYTES)).fetchone()
+    events = unpack_many(joined or "", run_id=key.run_id, workflow_id=key.workflow_id)
+    if count < limit and size < PAGE_BYTES:
+        after = events[-1].seq if events else after
+        asked = (key.number, after, limit - count, PAGE_BYTES - int(size))
+        (joined, _, _) = connection.execute(_RECENT, asked).fetchone()
+        events += unpack_many(joined or "", run_id=key.run_id, workflow_id=key.workflow_id)
+    return events
 
 
 def notes(connection: sqlite3.Connection, run: int) -> Mapping[str, Json]:

@@ -4,6 +4,7 @@ Theory of operation: nobody else writes the file, so this is read once, when it 
 """
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from actors.journals.sqlite_file import fault, make, open_writer, text, unusable
 from actors.journals.sqlite_reader import RunKey
 from actors.journals.sqlite_writer import Row
 from protocol.errors import BadEntry
-from protocol.messages import Event, RunChanged, RunEnded, RunStarted
+from protocol.messages import Event, Logged, NodeChanged, RunChanged, RunEnded, RunStarted
 from protocol.states import RunStatus
 
 __all__ = ["Found", "OpenRun", "open_file"]
@@ -53,18 +54,25 @@ class OpenRun:
     handed: int = 0
     """How many of the controls its claim has been given."""
 
-    def follow(self, event: Event) -> bool:
-        """Be as its newest event says; whether its row changes by that."""
-        match event:
-            case RunStarted():
-                self.status, self.total_nodes, self.error = event.status, event.total_nodes, None
-            case RunChanged():
-                self.status, self.error = event.status, None
-            case RunEnded():
-                self.status, self.error = event.status, event.error
-            case _:
-                return False
-        return True
+    def follow(self, events: Sequence[Event], close: RunStatus | None) -> bool:
+        """Be as its newest events say; whether its row changes by that."""
+        changed = close is not None
+        for event in events:
+            match event:
+                case NodeChanged() | Logged():
+                    continue
+                case RunStarted():
+                    self.status, self.total_nodes = event.status, event.total_nodes
+                case RunChanged():
+                    self.status = event.status
+                case RunEnded():
+                    self.status, self.error = event.status, event.error
+            changed = True
+        if events:
+            self.last_seq, self.at = events[-1].seq, events[-1].at
+        if close is not None:
+            self.status = self.closed = close
+        return changed
 
     def row(self) -> Row:
         """What of its row may change."""

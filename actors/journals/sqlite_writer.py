@@ -1,31 +1,33 @@
-"""Writing a SQLite journal: what is handed over is committed in groups, in order, by one task and one thread.
+"""Writing a SQLite journal: what is handed over is committed in groups, in order, by one thread, and told by one task.
 
-Theory of operation: a `Group` is what was handed over since the last one was taken; all of it is one transaction, and
-it is the ticket of each of its parts. The task takes the oldest group, lets the thread write it, then tells on the loop
-what was committed, in the order in which it was handed over, and then whoever awaits the group. Meanwhile the next one
-fills; a group that is large enough is followed by another, so that no commit takes long.
+Theory of operation: a `Group` is one transaction, and the ticket of each of its parts. What is handed over goes into
+the newest one, under the writer's lock, until the thread takes it; a group that is large enough is followed by another,
+so that no commit takes long. The thread takes one after the other, as fast as the disk lets it and without asking the
+loop. The task hears which are durable, tells the journal what was in them, in the order in which it was handed over,
+and wakes whoever awaits them; it gives way often, so that a large group stops nobody.
 
-What can not be written now stays the first of the queue and is tried again, a second later at the most, for as long as
-the journal is open: `degraded` says why. An attempt leaves nothing behind, since it is a transaction.
+What can not be written is tried again, a second later at the most, for as long as the journal is open: `degraded` says
+why. An attempt leaves nothing behind, since it is a transaction, and nothing overtakes it.
 
-The task is started by the journal, in its nursery, in a scope of its own, so that a cancel from outside takes nothing
-away. `close` lets it finish; only if nothing can be written then, it gives up after `GIVE_UP_SECONDS`, and the tickets
-say so. The thread is the task's: it ends with it, and closes the connection.
+`serve` is the task; the journal starts it in its nursery. It shields itself, so that a cancel from outside takes
+nothing away: `close` lets the thread write what it has and end. Only if nothing can be written then, it gives up after
+`GIVE_UP_SECONDS`, and the tickets say so. The thread is the task's: it ends before it, and closes the connection.
 
-The thread spends its time in calls of SQLite, which let the loop run meanwhile: rows are inserted by the hundred with
-one statement, because each call comes back behind whatever else wants the interpreter, up to 5 ms later.
+The thread spends its time in calls of SQLite, which let the loop run meanwhile. Each call comes back behind whatever
+else wants the interpreter, up to 5 ms later; so all rows of a kind are one call, and events alone are one for all.
 """
 
 import queue
+import socket
 import sqlite3
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
-import outcome
 import trio
 
 from actors.errors import JournalError
@@ -45,6 +47,8 @@ GIVE_UP_SECONDS: Final = 5.0
 
 STEP_SECONDS: Final = 0.002
 """So long is told what was committed before others have a turn."""
+WAKE_TASKS: Final = 64
+"""So many that await a group are woken before others have a turn; what they hand over is written meanwhile."""
 
 Act = Callable[[sqlite3.Connection], None]
 """Something to write, within the group's transaction; called again if that could not be committed."""
@@ -55,29 +59,106 @@ _BUGS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.Interf
 Row = tuple[Any, ...]
 """What SQLite takes, or gives."""
 
-_CHUNKS: Final = (512, 64, 8, 1)
-"""Rows of one statement."""
+MAX_VALUES: Final = 32_766
+"""Of one statement, as SQLite is compiled by default."""
+
+_RINGS: Final = 4_096
 
 
-def _inserts(insert: str, width: int, then: str = "") -> dict[int, str]:
-    """Statements that insert several rows, by how many."""
-    row = f"({', '.join('?' * width)})"
-    return {rows: f"{insert} VALUES {', '.join([row] * rows)} {then}" for rows in _CHUNKS}
+class _Rows:
+    """A statement over any number of rows, of which SQLite has to know only a few.
+
+    For each power of two there is one text; what it has too many is filled up with NULL, and left out again by
+    `WHERE column1 IS NOT NULL`. So a group takes one call, and the text was compiled before.
+    """
+
+    def __init__(self, width: int, text: str) -> None:
+        self._width = width
+        self._row = f"({', '.join('?' * width)})"
+        self._text = text
+        self._texts: dict[int, str] = {}
+        self.most: Final[int] = 1 << ((MAX_VALUES // width).bit_length() - 1)
+        """Rows in one call."""
+
+    def run(self, connection: sqlite3.Connection, values: list[Any]) -> None:
+        """Run it over all rows, given one behind the other."""
+        step = self.most * self._width
+        for start in range(0, len(values), step):
+            part = values[start : start + step]
+            rows = len(part) // self._width
+            size = 1 << (rows - 1).bit_length()
+            connection.execute(self._of(size), part + [None] * ((size - rows) * self._width))
+
+    def _of(self, size: int) -> str:
+        if size not in self._texts:
+            self._texts[size] = self._text.replace("ROWS", f"(VALUES {', '.join([self._row] * size)})")
+        return self._texts[size]
 
 
-_EVENTS: Final = _inserts("INSERT INTO recent (run, seq, body)", 3)
-_NOTES: Final = _inserts(
-    "INSERT INTO notes (run, key, value)", 3, "ON CONFLICT (run, key) DO UPDATE SET value = excluded.value"
+_EVENTS: Final = 4_096
+GROUP_BYTES: Final = 4 * 2**20
+"""A group that has reached one of these takes nothing more."""
+
+FIRST_RETRY_SECONDS: Final = 0.05
+LAST_RETRY_SECONDS: Final = 1.0
+
+GIVE_UP_SECONDS: Final = 5.0
+"""After `close`, if nothing can be written."""
+
+STEP_SECONDS: Final = 0.002
+"""So long is told what was committed before others have a turn."""
+WAKE_TASKS: Final = 64
+"""So many that await a group are woken before others have a turn; what they hand over is written meanwhile."""
+
+Act = Callable[[sqlite3.Connection], None]
+"""Something to write, within the group's transaction; called again if that could not be committed."""
+
+_BUGS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
+"""What trying again does not help: ours, or somebody else has written to the file."""
+
+Row = tuple[Any, ...]
+"""What SQLite takes, or gives."""
+
+MAX_VALUES: Final = 32_766
+"""Of one statement, as SQLite is compiled by default."""
+
+_RINGS: Final = 4_096
+
+
+class _Rows:
+    """A statement over any number of rows, of which SQLite has to know only a few.
+
+    For each power of two there is one text; what it has too many is filled up with NULL, and left out again by
+    `WHERE column1 IS NOT NULL`. So a group takes one call, and the text was compiled before.
+    """
+
+    def __init__(self, width: int, text: str) -> None:
+        self._width = width
+        row = f"({', '.join('?' * width)})"
+        sizes = [2**power for power in range(_MAX_ROWS.bit_length())]
+        self._texts = {size: text.replace("ROWS", f"(VALUES {', '.join([row] * size)})") for size in sizes}
+
+    def run(self, connection: sqlite3.Connection, values: list[Any]) -> None:
+        """Run it over all rows, given one behind the other."""
+        most = _MAX_ROWS * self._width
+        for start in range(0, len(values), most):
+            part = values[start : start + most]
+            rows = len(part) // self._width
+            size = 1 << (rows - 1).bit_length()
+            connection.execute(self._texts[size], part + [None] * ((size - rows) * self._width))
+
+
+_EVENTS: Final = _Rows(3, "INSERT INTO recent (run, seq, body) SELECT * FROM ROWS WHERE column1 IS NOT NULL")
+_NOTES: Final = _Rows(
+    3,
+    "INSERT INTO notes (run, key, value) SELECT * FROM ROWS WHERE column1 IS NOT NULL"
+    " ON CONFLICT (run, key) DO UPDATE SET value = excluded.value",
 )
-_FORGOTTEN: Final = _inserts(
-    "WITH gone (run, key) AS (", 2, ") DELETE FROM notes WHERE (run, key) IN (SELECT run, key FROM gone)"
-)
-_STATES: Final = _inserts(
-    "WITH states (number, token, owner, status, total_nodes, closed, ended_at, last_seq, error) AS (",
+_FORGOTTEN: Final = _Rows(2, "DELETE FROM notes WHERE (run, key) IN (SELECT * FROM ROWS)")
+_STATES: Final = _Rows(
     9,
-    """) UPDATE runs SET token = s.token, owner = s.owner, status = s.status, total_nodes = s.total_nodes,
-    closed = s.closed, ended_at = s.ended_at, last_seq = s.last_seq, error = s.error
-    FROM states AS s WHERE runs.number = s.number""",
+    """UPDATE runs SET token = column2, owner = column3, status = column4, total_nodes = column5,
+    closed = column6, ended_at = column7, last_seq = column8, error = column9 FROM ROWS WHERE number = column1""",
 )
 
 
@@ -99,13 +180,18 @@ class Group:
     """Called on the loop after the commit, in this order."""
     size: int = attrs.field(default=0, init=False)
     """Bytes of the events."""
+    taken: bool = attrs.field(default=False, init=False)
+    """By the thread: from now on it takes nothing more."""
+    lost: JournalError | None = attrs.field(default=None, init=False)
+    """Why the thread gave it up."""
     done: bool = attrs.field(default=False, init=False)
+    waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    """Who awaits it."""
     _error: JournalError | None = attrs.field(default=None, init=False)
-    _waiting: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
 
     def __await__(self) -> Generator[Any, Any, None]:
         if not self.done and self._error is None:
-            yield from self._waiting.park().__await__()
+            yield from self.waiting.park().__await__()
         if self._error is not None:
             raise self._error
 
@@ -116,33 +202,31 @@ class Group:
 
     @property
     def full(self) -> bool:
-        """Whether it takes nothing more."""
+        """Whether another has to follow."""
         return len(self.rows) >= 3 * GROUP_EVENTS or self.size >= GROUP_BYTES
 
+    @property
+    def single(self) -> bool:
+        """Whether it is one statement."""
+        return 0 < self.events <= _EVENTS.most and not (self.notes or self.states or self.first or self.last)
+
     def finish(self, error: JournalError | None = None) -> None:
-        """Its end: it is durable, or can not become so any more."""
+        """Its end: it is durable, or can not become so any more. Who waits is still to be woken."""
         self.done, self._error = error is None, error
         # Whoever keeps the ticket keeps nothing else.
         self.rows, self.notes, self.states, self.first, self.last, self.told = [], {}, {}, [], [], []
-        self._waiting.unpark_all()
 
     def write(self, connection: sqlite3.Connection) -> None:
         """Write all of it, within a transaction."""
         for act in self.first:
             act(connection)
-        _write(connection, _EVENTS, self.rows, 3)
+        _EVENTS.run(connection, self.rows)
         if self.notes:
-            kept: list[int | str | bytes] = []
-            forgotten: list[int | str] = []
-            for (run, key), value in self.notes.items():
-                if value is None:
-                    forgotten += (run, key)
-                else:
-                    kept += (run, key, value)
-            _write(connection, _NOTES, kept, 3)
-            _write(connection, _FORGOTTEN, forgotten, 2)
+            items = self.notes.items()
+            _NOTES.run(connection, [each for key, value in items if value is not None for each in (*key, value)])
+            _FORGOTTEN.run(connection, [each for key, value in items if value is None for each in key])
         if self.states:
-            _write(connection, _STATES, [value for row in self.states.values() for value in row], 9)
+            _STATES.run(connection, [value for row in self.states.values() for value in row])
         for act in self.last:
             act(connection)
 
@@ -157,41 +241,47 @@ class Writer:
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path, *, recent: int) -> None:
+        self.lock: Final = threading.Lock()
+        """Held, for a moment, while a group is filled, and when it is taken."""
+        self.degraded: str | None = None
+        self.uncommitted = 0
+        """Events that are handed over and not durable."""
+        self.closing = False
+        """Whether it takes nothing more."""
         self._connection = connection
         self._path = path
         self._recent = recent
         self._recent_bytes = 0
         self._groups: deque[Group] = deque()
-        self._taken = False
-        """Whether the first group is being written."""
-        self._awake = trio.Event()
-        self._closing: float | None = None
-        """Since when, in trio time."""
-        self._ended = trio.Event()
+        """Those that nobody was told of yet, oldest first."""
         self._inbox: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
+        """The same, for the thread; None: there will be no more."""
+        self._written: deque[Group] = deque()
+        """By the thread, for the task."""
+        self._reason: str | None = None
+        """What `degraded` is to be."""
+        self._bell = socket.socketpair()
+        """The thread rings at the second, the task hears at the first: one pass of the loop less than by trio's own."""
+        self._closing_since = 0.0
+        """Monotonic time."""
+        self._ended = trio.Event()
         self._health = trio.lowlevel.ParkingLot()
-        self.degraded: str | None = None
-        self.uncommitted = 0
-        """Events that are handed over and not durable."""
-
-    @property
-    def closing(self) -> bool:
-        """Whether it takes nothing more."""
-        return self._closing is not None
 
     def group(self) -> Group:
-        """The group that takes what is handed over now.
+        """The group that takes what is handed over now. Called with the lock held, which is kept while it is filled.
 
         Raises:
             JournalError: the journal is closed.
         """
-        if self._closing is not None:
-            raise JournalError(f"the journal {self._path} is closed")
         groups = self._groups
-        if not groups or groups[-1].full or (self._taken and len(groups) == 1):
-            groups.append(Group())
-            self._awake.set()
-        return groups[-1]
+        if groups and not (groups[-1].taken or groups[-1].full):
+            return groups[-1]
+        if self.closing:
+            raise JournalError(f"the journal {self._path} is closed")
+        group = Group()
+        groups.append(group)
+        self._inbox.put(group)
+        return group
 
     async def health_changed(self) -> None:
         """Wait until `degraded` is another."""
@@ -199,101 +289,116 @@ class Writer:
 
     async def close(self) -> None:
         """Take nothing more, write what was handed over, and end."""
-        self._closing = trio.current_time()
-        self._awake.set()
+        self._close()
         await self._ended.wait()
 
     async def serve(self) -> None:
         """Be the writer, until it is closed."""
+        for end in self._bell:
+            end.setblocking(False)
         with trio.CancelScope(shield=True):
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._in_thread, trio.lowlevel.current_task())
-                    try:
-                        await self._serve()
-                    finally:
-                        self._inbox.put(None)
+                    nursery.start_soon(self._tell)
+                    # A limiter of its own: a pool of threads in use elsewhere never keeps the journal waiting.
+                    await trio.to_thread.run_sync(self._work, limiter=trio.CapacityLimiter(1))
             finally:
-                self._closing = trio.current_time() if self._closing is None else self._closing
+                self._close()
                 while self._groups:
-                    self._groups.popleft().finish(self._lost())
+                    group = self._groups.popleft()
+                    group.finish(JournalError("the writer of the journal has failed"))
+                    group.waiting.unpark_all()
+                for end in self._bell:
+                    end.close()
                 self._ended.set()
 
-    async def _serve(self) -> None:
+    def _close(self) -> None:
+        if not self.closing:
+            self._closing_since, self.closing = time.monotonic(), True
+            self._inbox.put(None)
+
+    async def _tell(self) -> None:
+        """Tell what was written, until there is nothing more to come."""
         await trio.lowlevel.checkpoint()
-        while self._groups or self._closing is None:
-            if not self._groups:
-                self._awake = trio.Event()
-                await self._awake.wait()
-                continue
-            group = self._groups[0]
-            if not await self._write(group):
-                return
-            self._groups.popleft()
-            self.uncommitted -= group.events
-            begun = time.perf_counter()
-            for tell in group.told:
-                tell()
-                if time.perf_counter() - begun > STEP_SECONDS:
+        heard, _ = self._bell
+        while self._groups or not self.closing:
+            await trio.lowlevel.wait_readable(heard)
+            heard.recv(_RINGS)
+            if self.degraded != self._reason:
+                self.degraded = self._reason
+                self._health.unpark_all()
+            while self._written:
+                group = self._written.popleft()
+                self.uncommitted -= group.events
+                if group.lost is None:
+                    await self._told(group)
+                self._groups.popleft()
+                group.finish(group.lost)
+                while group.waiting:
+                    group.waiting.unpark(count=WAKE_TASKS)
                     await trio.lowlevel.checkpoint()
-                    begun = time.perf_counter()
-            group.finish()
 
-    async def _write(self, group: Group) -> bool:
-        """Have it written, however long that takes; False: given up."""
-        pause = FIRST_RETRY_SECONDS
-        self._taken = True
-        while (error := await self._attempt(group)) is not None:
-            if isinstance(error, _BUGS):
-                raise error
-            self._degrade(f"nothing can be written to the journal {self._path}: {fault(error, self._path)}")
-            if self._closing is not None and trio.current_time() > self._closing + GIVE_UP_SECONDS:
-                return False
-            await trio.sleep(pause)
-            pause = min(2 * pause, LAST_RETRY_SECONDS)
-        self._taken = False
-        self._degrade(None)
-        return True
+    async def _told(self, group: Group) -> None:  # noqa: ASYNC910  most groups are told in a moment
+        begun = time.perf_counter()
+        for tell in group.told:
+            tell()
+            if time.perf_counter() - begun > STEP_SECONDS:
+                await trio.lowlevel.checkpoint()
+                begun = time.perf_counter()
 
-    async def _attempt(self, group: Group) -> sqlite3.Error | None:
-        self._inbox.put(group)
-        # Nothing can be taken back from the thread, so this is waited for whatever happens; it is a moment.
-        answer: sqlite3.Error | None = await trio.lowlevel.wait_task_rescheduled(lambda _: trio.lowlevel.Abort.FAILED)
-        return answer
-
-    def _degrade(self, reason: str | None) -> None:
-        if reason != self.degraded:
-            self.degraded = reason
-            self._health.unpark_all()
-
-    def _lost(self) -> JournalError:
-        why = self.degraded or "its writer has ended"
-        return JournalError(f"the journal was closed before this was written: {why}")
-
-    async def _in_thread(self, task: trio.lowlevel.Task) -> None:
-        token = trio.lowlevel.current_trio_token()
-        # A limiter of its own: a pool of threads in use elsewhere never keeps the journal waiting.
-        await trio.to_thread.run_sync(self._work, token, task, limiter=trio.CapacityLimiter(1))
-
-    def _work(self, token: trio.lowlevel.TrioToken, task: trio.lowlevel.Task) -> None:
-        """The thread: one group after the other, and an answer for each."""
-        while (group := self._inbox.get()) is not None:
-            answer = outcome.capture(self._commit, group)
-            token.run_sync_soon(trio.lowlevel.reschedule, task, answer)
+    def _work(self) -> None:
+        """The thread: one group after the other."""
         try:
-            # With nobody else at the file this leaves no log beside it.
-            self._connection.close()
-        except sqlite3.Error:
-            # A disk that is full or gone: the log stays, and is read at the next start.
+            while (group := self._inbox.get()) is not None:
+                with self.lock:
+                    group.taken = True
+                self._commit(group)
+                self._written.append(group)
+                self._ring()
+        finally:
+            try:
+                # With nobody else at the file this leaves no log beside it.
+                self._connection.close()
+            except sqlite3.Error:
+                # A disk that is full or gone: the log stays, and is read at the next start.
+                pass
+            self._ring()
+
+    def _ring(self) -> None:
+        try:
+            self._bell[1].send(b"!")
+        except BlockingIOError:
+            # So many rings are unheard that one more says nothing.
             pass
 
-    def _commit(self, group: Group) -> sqlite3.Error | None:
+    def _commit(self, group: Group) -> None:
+        """Write it, however long that takes; or give up."""
+        pause = FIRST_RETRY_SECONDS
+        while (error := self._attempt(group)) is not None:
+            if isinstance(error, _BUGS):
+                raise error
+            self._reason = f"nothing can be written to the journal {self._path}: {fault(error, self._path)}"
+            if self.closing and time.monotonic() > self._closing_since + GIVE_UP_SECONDS:
+                group.lost = JournalError(f"the journal was closed before this was written: {self._reason}")
+                return
+            self._ring()
+            time.sleep(pause)
+            pause = min(2 * pause, LAST_RETRY_SECONDS)
+        self._reason = None
+
+    def _attempt(self, group: Group) -> sqlite3.Error | None:
         connection = self._connection
         recent, size = self._recent + group.events, self._recent_bytes + group.size
+        settles = recent >= SETTLE_EVENTS or size >= SETTLE_BYTES
         try:
+            if group.single and not settles:
+                # One statement is a transaction by itself, and three calls become one.
+                group.write(connection)
+                self._recent, self._recent_bytes = recent, size
+                return None
             connection.execute("BEGIN IMMEDIATE")
             group.write(connection)
-            if recent >= SETTLE_EVENTS or size >= SETTLE_BYTES:
+            if settles:
                 settle(connection)
                 recent = size = 0
             connection.execute("COMMIT")
@@ -309,13 +414,3 @@ class Writer:
             # Then it was rolled back by SQLite itself; what stopped the commit is the cause that counts.
             pass
         return error
-
-
-def _write(connection: sqlite3.Connection, statements: Mapping[int, str], values: Sequence[Any], width: int) -> None:
-    """Run the statement over all rows, in as few calls as there can be."""
-    start = 0
-    for rows in _CHUNKS:
-        step = rows * width
-        while len(values) - start >= step:
-            connection.execute(statements[rows], values[start : start + step])
-            start += step
