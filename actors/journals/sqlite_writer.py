@@ -50,19 +50,20 @@ STEP_SECONDS: Final = 0.002
 WAKE_TASKS: Final = 64
 """So many that await a group are woken before others have a turn; what they hand over is written meanwhile."""
 
-Act = Callable[[sqlite3.Connection], None]
-"""Something to write, within the group's transaction; called again if that could not be committed."""
+MAX_VALUES: Final = 32_766
+"""Of one statement, as SQLite is compiled by default."""
+
+RINGS_BYTES: Final = 4_096
+"""Rings that are heard at once."""
 
 _BUGS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
 """What trying again does not help: ours, or somebody else has written to the file."""
 
+Act = Callable[[sqlite3.Connection], None]
+"""Something to write, within the group's transaction; called again if that could not be committed."""
+
 Row = tuple[Any, ...]
 """What SQLite takes, or gives."""
-
-MAX_VALUES: Final = 32_766
-"""Of one statement, as SQLite is compiled by default."""
-
-_RINGS: Final = 4_096
 
 
 class _Rows:
@@ -93,59 +94,6 @@ class _Rows:
         if size not in self._texts:
             self._texts[size] = self._text.replace("ROWS", f"(VALUES {', '.join([self._row] * size)})")
         return self._texts[size]
-
-
-_EVENTS: Final = 4_096
-GROUP_BYTES: Final = 4 * 2**20
-"""A group that has reached one of these takes nothing more."""
-
-FIRST_RETRY_SECONDS: Final = 0.05
-LAST_RETRY_SECONDS: Final = 1.0
-
-GIVE_UP_SECONDS: Final = 5.0
-"""After `close`, if nothing can be written."""
-
-STEP_SECONDS: Final = 0.002
-"""So long is told what was committed before others have a turn."""
-WAKE_TASKS: Final = 64
-"""So many that await a group are woken before others have a turn; what they hand over is written meanwhile."""
-
-Act = Callable[[sqlite3.Connection], None]
-"""Something to write, within the group's transaction; called again if that could not be committed."""
-
-_BUGS: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
-"""What trying again does not help: ours, or somebody else has written to the file."""
-
-Row = tuple[Any, ...]
-"""What SQLite takes, or gives."""
-
-MAX_VALUES: Final = 32_766
-"""Of one statement, as SQLite is compiled by default."""
-
-_RINGS: Final = 4_096
-
-
-class _Rows:
-    """A statement over any number of rows, of which SQLite has to know only a few.
-
-    For each power of two there is one text; what it has too many is filled up with NULL, and left out again by
-    `WHERE column1 IS NOT NULL`. So a group takes one call, and the text was compiled before.
-    """
-
-    def __init__(self, width: int, text: str) -> None:
-        self._width = width
-        row = f"({', '.join('?' * width)})"
-        sizes = [2**power for power in range(_MAX_ROWS.bit_length())]
-        self._texts = {size: text.replace("ROWS", f"(VALUES {', '.join([row] * size)})") for size in sizes}
-
-    def run(self, connection: sqlite3.Connection, values: list[Any]) -> None:
-        """Run it over all rows, given one behind the other."""
-        most = _MAX_ROWS * self._width
-        for start in range(0, len(values), most):
-            part = values[start : start + most]
-            rows = len(part) // self._width
-            size = 1 << (rows - 1).bit_length()
-            connection.execute(self._texts[size], part + [None] * ((size - rows) * self._width))
 
 
 _EVENTS: Final = _Rows(3, "INSERT INTO recent (run, seq, body) SELECT * FROM ROWS WHERE column1 IS NOT NULL")
@@ -323,7 +271,7 @@ class Writer:
         heard, _ = self._bell
         while self._groups or not self.closing:
             await trio.lowlevel.wait_readable(heard)
-            heard.recv(_RINGS)
+            heard.recv(RINGS_BYTES)
             if self.degraded != self._reason:
                 self.degraded = self._reason
                 self._health.unpark_all()
