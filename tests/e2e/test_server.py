@@ -88,6 +88,23 @@ async def test_one_port_speaks_http_and_websocket(served):
         assert b'"session_id":"me"' in await plain.receive_some()
 
 
+async def test_events_that_went_out_at_once_are_followed_by_a_ping(served):
+    """Nothing had to wait in the outbox, so nothing else woke the connection; its pong is there soon after."""
+    async with served() as address, client_of(address, "/ws/me?dialect=snake") as client:
+        start = {"type": "workflow.start", "id": "1", "workflow_id": "w", "payload": wide(1)}
+        await client.send_message(orjson.dumps(start).decode())
+        while orjson.loads(await client.get_message())["type"] != "execution.complete":
+            pass
+        began, rtt = trio.current_time(), None
+        while rtt is None:
+            async with await trio.open_tcp_stream("127.0.0.1", port_of(address)) as plain:
+                await plain.send_all(b"GET /api/connections HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                said = await plain.receive_some()
+                rtt = orjson.loads(said.partition(b"\r\n\r\n")[2])["connections"][0]["rtt"]
+            await trio.sleep(0.05)
+        assert 0.5 < trio.current_time() - began < 5
+
+
 async def test_the_end_of_the_runtime_closes_1001(served):
     """A real client sees the status, then the close code, and nobody waits for anybody."""
     codes: list[int] = []

@@ -13,6 +13,7 @@ from trio.testing import lockstep_stream_pair, wait_all_tasks_blocked
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Ping, Request, TextMessage
 
+from actors.journal import Page
 from actors.journals import MemoryJournal
 from actors.transport import StreamTransport
 
@@ -204,9 +205,18 @@ async def port(house) -> AsyncIterator[Port]:
 
 @attrs.define(eq=False)
 class Lasting(MemoryJournal):
-    """A journal in memory with a tomorrow."""
+    """A journal in memory with a tomorrow, which may be slow to read."""
 
     durable = True
+    readable: trio.Event = attrs.field(factory=trio.Event, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.readable.set()
+
+    async def load(self, run_id: str, after: int = 0, limit: int = 1000) -> Page:
+        """Committed events, when it can be read."""
+        await self.readable.wait()
+        return await super().load(run_id, after, limit)
 
     async def copy(self) -> "Lasting":
         """What a process leaves behind that is killed now: everything that was committed, and nobody's claims."""

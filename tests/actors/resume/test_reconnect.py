@@ -305,6 +305,43 @@ async def test_a_connection_that_is_replaced_in_mid_recovery_hands_on_what_it_wa
             assert port.gapless([m["seq"] for m in back.heard if "seq" in m and m["workflow_id"] == workflow_id], 1)
 
 
+async def test_a_connection_that_is_replaced_before_the_journal_was_read_hands_on_all_of_it(
+    open_port, journal, autojump_clock
+):
+    """Two came and went while the journal was slow: each had got nothing, and left its place to the next one."""
+    async with open_port(journal=journal) as port:
+        first = await port.peer()
+        await first.say("workflow.start", **port.flow(9000))
+        await trio.sleep(2)
+        proven = first.seqs[-1]
+        await port.away(first)
+        journal.readable = trio.Event()
+        for _ in range(2):
+            assert (await port.peer()).heard == []
+        back = await port.peer()
+        journal.readable.set()
+        await back.until("execution.complete")
+        assert port.gapless(back.seqs, proven + 1)
+
+
+async def test_a_refused_start_leaves_the_place_of_who_comes_back_alone(open_port, journal, autojump_clock):
+    """It comes back and starts its run again, as its origin does, before the server has read where it was."""
+    async with open_port(journal=journal) as port:
+        first = await port.peer()
+        for workflow_id in ("v", "w"):
+            await first.say("workflow.start", workflow_id, **port.flow(9000))
+        await trio.sleep(2)
+        proven = max(m["seq"] for m in first.heard if "seq" in m and m["workflow_id"] == "w")
+        await port.away(first)
+        journal.readable = trio.Event()
+        back = await port.peer()
+        await back.say("workflow.start", "w", **port.flow(9000))
+        await back.until("execution.log", level="warn")
+        journal.readable.set()
+        await back.until("execution.complete", workflow_id="w")
+        assert port.gapless([m["seq"] for m in back.heard if "seq" in m and m["workflow_id"] == "w"], proven + 1)
+
+
 async def test_windows_that_share_an_id_keep_each_its_own_position(port, autojump_clock):
     """After three takeovers nobody is closed; one that comes back gets what the one that was least far misses."""
     windows = [await port.peer() for _ in range(5)]
