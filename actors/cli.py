@@ -1,8 +1,8 @@
-"""The command line: `callboard serve`, `run`, `validate` and `kinds`.
+"""The command line: `callboard serve`, `run`, `validate`, `kinds`, and `watch`, `pause`, `resume`, `stop`, `history`.
 
-Theory of operation: a command reads its arguments into `Settings` and a graph, and hands over to `actors.foreground`;
-nothing here lives longer than that. What takes long to import is imported by the command that needs it: `--help` and
-the completion of a shell are not to wait for a server, nor a server for the drawing of tables.
+Theory of operation: a command reads its arguments into `Settings` and a graph, and hands over to `actors.foreground`
+or `actors.attached`; nothing here lives longer than that. What takes long to import is imported by the command that
+needs it: `--help` and the completion of a shell are not to wait for a server, nor a server for the drawing of tables.
 
 Exit statuses: 0 well; 1 the run failed, the graph has errors, the port is taken; 2 nothing was started: usage,
 settings, an unreadable file, a graph that cannot start; 130 and 143 ended by SIGINT and SIGTERM; 141 nobody reads
@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NoReturn, TypeVar
 
 import attrs
 import click
@@ -28,6 +28,7 @@ from actors.sources import CONFIG_FILE, load_settings, parse_seconds, spell
 from protocol.errors import BadField
 from protocol.execution import ExecutionConfig, parse_execution_config
 from protocol.graph import Limits, Problem, Validation, validate
+from protocol.states import RunStatus
 
 if TYPE_CHECKING:
     from actors.registry import Registry
@@ -250,6 +251,117 @@ def kinds_command(*, as_json: bool) -> None:
         ports = kind["ports"]
         rows.append((name, ports if isinstance(ports, str) else ", ".join(ports or ()), kind["description"]))
     print_kinds(rows, file=sys.stdout)
+
+
+def _at_server(command: F) -> F:
+    """Which server a command is about."""
+    for option in (
+        click.option("--token", envvar="CALLBOARD_TOKEN", help="What the server wants to be told  [CALLBOARD_TOKEN]"),
+        click.option(
+            "--server",
+            envvar="CALLBOARD_SERVER",
+            default="http://127.0.0.1:8765",
+            metavar="URL",
+            help="Where it listens  [CALLBOARD_SERVER, else http://127.0.0.1:8765]",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+_run = click.argument("run", metavar="RUN")
+
+
+@cli.command("watch")
+@_run
+@_as_json
+@_at_server
+def watch_command(*, run: str, as_json: bool, server: str, token: str | None) -> int:
+    """Show how RUN goes on a server, from its first event to its ending; through restarts of the server, too.
+
+    RUN is the id of a run, or of a workflow: its latest run. Ctrl-C ends the watching, not the run.
+
+    \b
+    Exit status: 0 completed; 1 failed or stopped; 2 no such run or server; 130 not watched to its end.
+    """  # noqa: D301  click has to see the backspace
+    from actors.attached import Where, watch
+
+    return _in_trio(partial(watch, Where(server, token), run, as_json=as_json))
+
+
+@cli.command("pause")
+@_run
+@click.option("--drain", is_flag=True, help="Wait for what runs instead of cutting it.")
+@_at_server
+def pause_command(*, run: str, drain: bool, server: str, token: str | None) -> int:
+    """Pause RUN (a run, or the latest of a workflow) on a server.
+
+    \b
+    Exit status: 0 accepted; 1 refused; 2 no such run or server.
+    """  # noqa: D301  click has to see the backspace
+    return _steer(server, token, run, "pause", mode="drain" if drain else None)
+
+
+@cli.command("resume")
+@_run
+@_at_server
+def resume_command(*, run: str, server: str, token: str | None) -> int:
+    """Go on with RUN (a run, or the latest of a workflow) on a server.
+
+    \b
+    Exit status: 0 accepted; 1 refused; 2 no such run or server.
+    """  # noqa: D301  click has to see the backspace
+    return _steer(server, token, run, "resume")
+
+
+@cli.command("stop")
+@_run
+@click.option("--force", is_flag=True, help="Drop the grace of sections and clean-ups.")
+@_at_server
+def stop_command(*, run: str, force: bool, server: str, token: str | None) -> int:
+    """Stop RUN (a run, or the latest of a workflow) on a server.
+
+    \b
+    Exit status: 0 accepted; 1 refused; 2 no such run or server.
+    """  # noqa: D301  click has to see the backspace
+    return _steer(server, token, run, "stop", force=force)
+
+
+@cli.command("history")
+@click.argument("run", metavar="[RUN]", required=False)
+@click.option("--status", type=click.Choice([str(status) for status in RunStatus]), help="Only runs in this state.")
+@click.option("--workflow", "workflow_id", default="", metavar="ID", help="Only runs of this workflow.")
+@click.option("--limit", "-n", default=50, show_default=True, type=click.IntRange(min=1), help="Runs at most.")
+@_as_json
+@_at_server
+def history_command(
+    *,
+    run: str | None,
+    status: str | None,
+    workflow_id: str,
+    limit: int,
+    as_json: bool,
+    server: str,
+    token: str | None,
+) -> int:
+    """List the runs of a server, newest first; with RUN: what happened in it so far.
+
+    \b
+    Exit status: 0, or that of the run if it has ended; 2 no such run or server.
+    """  # noqa: D301  click has to see the backspace
+    from actors.attached import Where, list_history, show_history
+
+    where = Where(server, token)
+    if run is not None:
+        return _in_trio(partial(show_history, where, run, as_json=as_json))
+    wanted = RunStatus(status) if status else None
+    return _in_trio(partial(list_history, where, status=wanted, workflow_id=workflow_id, limit=limit, as_json=as_json))
+
+
+def _steer(server: str, token: str | None, run: str, action: Literal["pause", "resume", "stop"], **how: Any) -> int:
+    from actors.attached import Where, steer
+
+    return _in_trio(partial(steer, Where(server, token), run, action, **how))
 
 
 def _validate(document: Document, *, settings: Settings, dry_run: bool) -> Validation:

@@ -17,7 +17,7 @@ import attrs
 from actors.errors import RunActive, UnknownRun
 from actors.fitting import PAYLOAD_BYTES, fit, parts
 from actors.requests import Pending, owned
-from actors.runtime import ALL_RUNS, Runtime
+from actors.runtime import ALL_RUNS, Runtime, named
 from actors.sessions import Member, Sessions
 from actors.standing import Standing
 from protocol.errors import BadField, InvalidWorkflow
@@ -97,7 +97,7 @@ class Commands:
             case GetSnapshot():
                 run_id = await self._look_up(command)
                 if run_id is None:
-                    raise UnknownRun(f"workflow {command.workflow_id!r} is not known here")
+                    raise UnknownRun(f"{named(command)} is not known here")
                 snapshot = attrs.evolve(await self.runtime.snapshot(run_id), reply_to=command.id)
                 for part in parts(peer.dialect, snapshot):
                     peer.reply(part)

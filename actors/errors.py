@@ -4,20 +4,27 @@ A node's failure is data: it becomes a `node.error` event with the `code` of a `
 raised to whoever called.
 """
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from protocol.messages import Snapshot
 
 __all__ = [
     "ActorGone",
     "ActorsError",
     "Busy",
+    "CommandRefused",
     "ExpressionError",
     "Fenced",
     "Gap",
+    "HistoryLost",
     "JournalError",
     "KindError",
     "NodeError",
     "NodeStuck",
     "RunActive",
+    "ServerRefused",
+    "ServerUnreachable",
     "SettingsError",
     "ShuttingDown",
     "UnknownRun",
@@ -81,6 +88,59 @@ class Fenced(JournalError):
     """An append to a run that somebody else executes now, or that has ended: stop its work here at once."""
 
     code = "fenced"
+
+
+class CommandRefused(ActorsError):
+    """The server did not do what a client asked; `code` is the server's own, the text says why."""
+
+    code = "refused"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code  # type: ignore[misc]  # an instance is more precise than its class
+
+
+class HistoryLost(ActorsError):
+    """Events that a client had not seen are gone from the server: trimmed, or it has another journal than before.
+
+    Iterate over the run again to go on behind the snapshot, where there is one.
+
+    Args:
+        message: what happened.
+        run_id: of the run.
+        after: the newest seq that was seen.
+        snapshot: the state that takes the place of what is gone; None: the server does not know the run any more.
+    """
+
+    code = "history_lost"
+
+    def __init__(self, message: str, *, run_id: str, after: int, snapshot: "Snapshot | None" = None) -> None:
+        super().__init__(message)
+        self.run_id = run_id
+        self.after = after
+        self.snapshot = snapshot
+
+
+class ServerRefused(ActorsError):
+    """The server does not want this client, and it does not come back: a wrong token, another client with its session.
+
+    Args:
+        message: why, in the server's words.
+        reason: the WebSocket's close code, or the status of HTTP.
+    """
+
+    code = "server_refused"
+
+    def __init__(self, message: str, *, reason: int) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ServerUnreachable(ActorsError):
+    """A client tried `max_attempts` times in a row to reach its server. Connect again when it is there."""
+
+    code = "server_unreachable"
 
 
 class KindError(ActorsError):

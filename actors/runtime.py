@@ -53,10 +53,10 @@ from actors.watchdog import Stuck, open_watchdog
 from protocol.errors import BadField, InvalidWorkflow, ProtocolError
 from protocol.execution import ExecutionConfig, parse_execution_config
 from protocol.graph import Limits, Problem, Validation, Workflow, validate
-from protocol.messages import Control, ControlReply, InputReply, Json, NodeInput, Snapshot
+from protocol.messages import Command, Control, ControlReply, InputReply, Json, NodeInput, Snapshot
 from protocol.view import View
 
-__all__ = ["ALL_RUNS", "Run", "Runtime", "open_runtime"]
+__all__ = ["ALL_RUNS", "Run", "Runtime", "named", "open_runtime"]
 
 ALL_RUNS: Final = "*"
 """What a subscription calls all runs: no workflow can be called so."""
@@ -503,8 +503,7 @@ class Runtime:
     def _tell(self, command: Control | NodeInput, reply: Callable[[Any], None]) -> None:
         run_id = self.find(command.workflow_id, command.run_id)
         if run_id is None:
-            named = f"run {command.run_id!r}" if command.run_id is not None else f"workflow {command.workflow_id!r}"
-            raise UnknownRun(f"{named} is not known here")
+            raise UnknownRun(f"{named(command)} is not known here")
         actor = self._actors.get(run_id)
         if actor is None:
             record = self._records.get(run_id)
@@ -556,3 +555,8 @@ def _not_yet(config: ExecutionConfig) -> tuple[Problem, ...]:
         for key, (said, meaning) in asked.items()
         if said
     )
+
+
+def named(command: Command) -> str:
+    """What a command is about, for the user."""
+    return f"run {command.run_id!r}" if command.run_id is not None else f"workflow {command.workflow_id!r}"

@@ -81,9 +81,14 @@ class JsonScreen(_Still):
 
 
 class PlainScreen(_Still):
-    """Each event as one line for a person: seconds since the start, a word, and what about it."""
+    """Each event as one line for a person: seconds since the start, a word, and what about it.
 
-    def __init__(self, spool: Spool, workflow: Workflow) -> None:
+    Args:
+        spool: where to.
+        workflow: has the labels of the nodes; None: they are not known here.
+    """
+
+    def __init__(self, spool: Spool, workflow: Workflow | None) -> None:
         self._spool = spool
         self._workflow = workflow
         self._started_at: float | None = None
@@ -106,7 +111,7 @@ def printable(text: str) -> str:
     return _CONTROL.sub(" ", text)
 
 
-def describe(event: Event, workflow: Workflow) -> list[tuple[str, str]]:
+def describe(event: Event, workflow: Workflow | None) -> list[tuple[str, str]]:
     """An event that is not the ending, as (word, text) lines; none where a person need not know.
 
     Example: `("running", "user (User name)")`.
@@ -135,9 +140,9 @@ def spell_duration(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
 
 
-def node_line(event: NodeChanged, workflow: Workflow) -> str:
+def node_line(event: NodeChanged, workflow: Workflow | None) -> str:
     """A node and how it does: `open turn 2 (Open order), attempt 2, 0.31 s: no such element`."""
-    node = workflow.nodes.get(event.node_id)
+    node = workflow.nodes.get(event.node_id) if workflow is not None else None
     text = printable(event.node_id)
     if event.iteration:
         text += f" turn {'.'.join(str(turn + 1) for turn in event.iteration)}"

@@ -26,7 +26,7 @@ __all__ = ["CONFIG_FILE", "PREFIX", "load_settings", "parse_seconds", "spell"]
 
 CONFIG_FILE: Final = "callboard.toml"
 PREFIX: Final = "CALLBOARD_"
-NOT_SETTINGS: Final = frozenset({f"{PREFIX}CONFIG"})
+NOT_SETTINGS: Final = frozenset({f"{PREFIX}CONFIG", f"{PREFIX}SERVER"})
 """Variables with the prefix that are read elsewhere; those that begin with `SECRETS` are for expressions."""
 SECRETS: Final = f"{PREFIX}SECRET_"
 

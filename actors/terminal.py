@@ -25,7 +25,7 @@ from protocol.graph import Problem, Workflow
 from protocol.messages import Event, Logged, NodeChanged, Progress, RunChanged, RunEnded, RunStarted
 from protocol.states import NODE_ENDED, NodeStatus, RunStatus
 
-__all__ = ["LiveScreen", "print_kinds", "print_problems"]
+__all__ = ["LiveScreen", "print_kinds", "print_problems", "print_runs"]
 
 REFRESH_SECONDS: Final = 0.1
 DRAWING_SHARE: Final = 0.1
@@ -219,12 +219,21 @@ def print_kinds(kinds: Sequence[tuple[str, str, str]], *, file: TextIO) -> None:
     _print_table(("kind", "ports", "does"), kinds, file=file)
 
 
+_UNBROKEN: Final = frozenset({"severity", "code", "kind", "run", "status", "started"})
+"""Columns whose cells are copied or grepped."""
+
+
+def print_runs(runs: Sequence[tuple[str, str, str, str, str]], *, file: TextIO) -> None:
+    """Runs as a table of (run, workflow, status, start, duration and error)."""
+    _print_table(("run", "workflow", "status", "started", "took"), runs, file=file)
+
+
 def _print_table(head: Sequence[str], rows: Iterable[Sequence[str | Text]], *, file: TextIO) -> None:
     # A file or a pipe has no width: rows are for grep there, not to be folded.
     console = Console(file=file, highlight=False, width=None if file.isatty() else WIDTH_OF_FILES)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
-        table.add_column(name, overflow="fold", no_wrap=name in ("severity", "code", "kind"))
+        table.add_column(name, overflow="fold", no_wrap=name in _UNBROKEN)
     for row in rows:
         table.add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in row))
     console.print(table)

@@ -54,7 +54,8 @@ class Server:
 
     def start(self, *args):
         """Start it; returns when it listens."""
-        self.process = self.command("serve", "--port", "0", *args)
+        port = () if "--port" in args else ("--port", "0")
+        self.process = self.command("serve", *port, *args)
         line = self.process.stdout.readline()
         assert line.startswith("callboard listening on "), self.process.stderr.read()
         self.address = line.split()[-1]
