@@ -6,6 +6,7 @@ import sys
 from typing import Final
 
 COMMANDS: Final = {
+    "chaos-kill": "kill -9 the server at random moments, and look whether anything was lost or done twice",
     "journal": "the SQLite journal beside a bare loop of write and fdatasync, and with a million events",
 }
 """Name → what it measures. Each is the module of that name here, with `arguments(parser)` and `main(options)`."""

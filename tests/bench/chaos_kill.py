@@ -10,9 +10,13 @@ what each client has seen are compared:
 - every client saw every event of every run exactly once, in order.
 """
 
+import argparse
+import json
 import random
 import signal
+import statistics
 import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -29,7 +33,7 @@ from protocol.messages import Event, NodeChanged, RunEnded
 from protocol.states import NODE_ENDED, NodeStatus
 from protocol.view import instance_key
 
-__all__ = ["Figures", "kill_often"]
+__all__ = ["Figures", "arguments", "kill_often", "main"]
 
 WATCHERS: Final = 2
 """Clients besides the one that starts the runs."""
@@ -164,6 +168,46 @@ async def _torment(server: _Server, trial: _Trial, *, kills: int, runs: int) -> 
             trial.figures.kills += 1
             await server.start()
         trial.calm.set()
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command line may say."""
+    parser.add_argument("--kills", type=int, default=50, help="how often the server is killed (50)")
+    parser.add_argument("--runs", type=int, default=20, help="runs that go on at a time (20)")
+    parser.add_argument("--seed", type=int, default=1, help="of graphs and moments (1)")
+    parser.add_argument("--json", action="store_true", help="JSON on stdout")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Do it and print the figures; 1 if anything was lost or done twice."""
+    # A temporary folder of the system may be in memory, where nothing is ever durable.
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        figures = trio.run(
+            lambda: kill_often(kills=options.kills, runs=options.runs, folder=Path(folder), seed=options.seed)
+        )
+    if options.json:
+        sys.stdout.write(json.dumps(attrs.asdict(figures)) + "\n")
+    else:
+        _show(figures)
+    return int(bool(figures.violations))
+
+
+def _show(figures: Figures) -> None:
+    rows = {
+        "kills": figures.kills,
+        "runs": figures.runs,
+        "events": figures.events,
+        "effects": figures.effects,
+        "effects in doubt, done once more": figures.in_doubt,
+        "runs failed because 3 crashes cut one node": figures.crashed,
+        "start to listening, median": f"{statistics.median(figures.restarts):.2f} s",
+        "start to listening, longest": f"{max(figures.restarts):.2f} s",
+        "violations": len(figures.violations),
+    }
+    for name, figure in rows.items():
+        sys.stdout.write(f"{name:<44}{figure:>10}\n")
+    for text in figures.violations:
+        sys.stdout.write(f"{text}\n")
 
 
 def _graph(dice: random.Random) -> dict[str, Any]:
