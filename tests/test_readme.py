@@ -73,8 +73,9 @@ def test_the_python_client_runs(address):
     """Against a server in another process."""
     code = PYTHON.replace("ws://127.0.0.1:8765", address)
     printed = run(sys.executable, "-c", code)
-    assert "1 workflow.start" in printed
-    assert "'status': 'completed'" in printed
+    assert "1 RunStarted" in printed
+    assert "NodeChanged w" in printed
+    assert "status=<RunStatus.COMPLETED" in printed
 
 
 def test_the_javascript_client_runs(address):
