@@ -116,6 +116,7 @@ class SqliteJournal:
             self._leases.add(run.claim.run_id, run.queue)
         self._count, self._events, self._number = found.count, found.events, found.number
         self._sessions, self._trash, self._holder = found.sessions, found.trash, found.holder
+        self._connection = found.connection
         self._writer = Writer(found.connection, self._path, recent=found.recent)
         self._readers.use()
         self._closed = False
@@ -142,7 +143,8 @@ class SqliteJournal:
         finally:
             self._closed = True
             self._readers.leave()
-            self._holder.release()
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self._release)  # noqa: ASYNC102  a moment, and in a thread
 
     def attach(self, published: Published | None) -> None:
         """Publish every later commit to `published`; None: to nobody."""
@@ -380,6 +382,16 @@ class SqliteJournal:
             following=self._bells.waiting,
             uncommitted=self._writer.uncommitted,
         )
+
+    def _release(self) -> None:
+        """Close the file, then let the next one have it. In a thread."""
+        try:
+            # The last to close it leaves no log beside it.
+            self._connection.close()
+        except sqlite3.Error:
+            # A disk that is full or gone: the log stays, and is read at the next start.
+            pass
+        self._holder.release()
 
     def _check_open(self) -> None:
         if self._closed or self._writer.closing:

@@ -11,7 +11,7 @@ why. An attempt leaves nothing behind, since it is a transaction, and nothing ov
 
 `serve` is the task; the journal starts it in its nursery. It shields itself, so that a cancel from outside takes
 nothing away: `close` lets the thread write what it has and end. Only if nothing can be written then, it gives up after
-`GIVE_UP_SECONDS`, and the tickets say so. The thread is the task's: it ends before it, and closes the connection.
+`GIVE_UP_SECONDS`, and the tickets say so. The thread is the task's, and ends before it.
 
 The thread spends its time in calls of SQLite, which let the loop run meanwhile. Each call comes back behind whatever
 else wants the interpreter, up to 5 ms later; so all rows of a kind are one call, and events alone are one for all.
@@ -183,7 +183,7 @@ class Writer:
     """The one writer of a file.
 
     Args:
-        connection: the one that writes; closed by `serve`.
+        connection: the one that writes; nobody else uses it until `close` returns.
         path: the file.
         recent: how many events have not been sorted in yet.
     """
@@ -296,21 +296,13 @@ class Writer:
 
     def _work(self) -> None:
         """The thread: one group after the other."""
-        try:
-            while (group := self._inbox.get()) is not None:
-                with self.lock:
-                    group.taken = True
-                self._commit(group)
-                self._written.append(group)
-                self._ring()
-        finally:
-            try:
-                # With nobody else at the file this leaves no log beside it.
-                self._connection.close()
-            except sqlite3.Error:
-                # A disk that is full or gone: the log stays, and is read at the next start.
-                pass
+        while (group := self._inbox.get()) is not None:
+            with self.lock:
+                group.taken = True
+            self._commit(group)
+            self._written.append(group)
             self._ring()
+        self._ring()
 
     def _ring(self) -> None:
         try:
