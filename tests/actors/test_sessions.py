@@ -6,10 +6,14 @@ import attrs
 import pytest
 import trio
 
+from actors import sessions as module
 from actors.hub import open_hub
+from actors.interests import Interests
 from actors.journals import MemoryJournal
 from actors.sessions import ConnectionStatistics, Sessions, new_session_id
+from actors.standing import Standing
 from protocol.dialects import Dialect
+from protocol.dialects.text import dumps, loads
 from protocol.graph import Workflow
 from protocol.messages import Reply
 from protocol.session import Session
@@ -49,6 +53,12 @@ class Window:
 
     def statistics(self) -> ConnectionStatistics:
         raise NotImplementedError
+
+
+def body(positions: dict[str, int]) -> bytes:
+    """A session as it is written down."""
+    standing = Standing(interests=Interests(), positions=positions, at=1.0)
+    return dumps({"dialect": "snake", "replies": 3, "standing": standing.pack()})
 
 
 MakeTable = Callable[..., Sessions]
@@ -167,6 +177,33 @@ async def test_sessions_without_a_connection_are_bounded(make_table, autojump_cl
         table.join(window)
         table.leave(window)
     assert (expired, [name for name in "abc" if table.known(name)], table.detached) == (["a"], ["b", "c"], 2)
+
+
+async def test_what_is_kept_of_one_peer_is_bounded(make_table, monkeypatch):
+    """A standing that is too large is not kept: its session is, with its dialect, and hears nothing by itself."""
+    table = make_table()
+    for limit, kept in ((2**18, True), (10, False)):
+        monkeypatch.setattr(module, "STANDING_BYTES", limit)
+        table.restore(f"{limit}", body({"r1": 1}))
+        assert (table.known(f"{limit}"), table.dialect(f"{limit}")) == (True, "snake")
+        assert (table.pack(f"{limit}") is not None) is kept
+
+
+async def test_of_many_windows_with_one_id_only_the_last_to_go_are_waited_for(autojump_clock):
+    """Each leaves its place, up to a number; each is waited for as long as a session."""
+    session = module._Session()
+    for n in range(module.MAX_AWAY + 3):
+        session.leave(Standing.unpack(loads(body({f"r{n}": n}))["standing"]), until=trio.current_time() + 120)
+        await trio.sleep(1)
+    standing = session.take()
+    assert standing is not None
+    assert list(standing.positions) == [f"r{n}" for n in range(3, module.MAX_AWAY + 3)]
+    await trio.sleep(114)
+    standing = session.take()
+    assert standing is not None
+    assert list(standing.positions) == [f"r{n}" for n in range(6, module.MAX_AWAY + 3)]
+    await trio.sleep(10)
+    assert session.take() is None
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"dialect": "snake", "replies": 1, "standing": {}}'])
