@@ -107,12 +107,12 @@ class Run:
         """Wait for its ending.
 
         Raises:
-            ActorGone: it was cut off by the end of its runtime and has no ending.
+            ActorGone: its runtime ended first. In a durable journal it goes on with the next one.
         """
         await self._actor.ended.wait()
         summary = self._actor.view.summary
         if summary is None:
-            raise ActorGone(f"run {self.id} was cut off by the end of the runtime")
+            raise ActorGone(f"run {self.id} has no ending: the runtime ended while it was {self.status}")
         return summary
 
     async def _ask(self, command: Control | NodeInput, answer: type[R]) -> R:

@@ -74,15 +74,16 @@ async def snapshot(call: Call) -> Response:
 
 
 async def events(call: Call) -> Response:
-    """A run's events after a seq, as they are on the wire."""
+    """A run's events after a seq, as they are on the wire; `reset`: nobody was ever told of that seq, start over."""
     after = call.number("after", 0)
     page = await call.runtime.journal.load(
         call.params["run_id"], after, max(1, call.number("limit", MAX_PAGE, most=MAX_PAGE))
     )
-    body = b'{"events":[%b],"last_seq":%d,"closed":%b}' % (
+    body = b'{"events":[%b],"last_seq":%d,"closed":%b,"reset":%b}' % (
         b",".join(map(_encode, page.events)),
         page.last_seq,
         dumps(page.closed),
+        dumps(after > page.last_seq),
     )
     return Response(body=body, content_type="application/json")
 

@@ -121,6 +121,9 @@ async def test_a_run_is_started_listed_looked_at_and_followed(house, autojump_cl
     _, _, page = await house.call(f"GET /api/runs/{run_id}/events?after=1&limit=2")
     assert [event["seq"] for event in page["events"]] == [2, 3]
     assert page["closed"] == "completed"
+    assert not page["reset"]
+    _, _, beyond = await house.call(f"GET /api/runs/{run_id}/events?after=1000")
+    assert (beyond["events"], beyond["reset"]) == ([], True)
     _, _, rest = await house.call(f"GET /api/runs/{run_id}/events?after=3")
     assert [event["seq"] for event in rest["events"]] == list(range(4, page["last_seq"] + 1))
 
