@@ -177,7 +177,9 @@ async def _steer(client: Client, *, name: str, action: Literal["pause", "resume"
     return COMPLETED
 
 
-async def _list(client: Client, *, status: RunStatus | None, workflow_id: str, limit: int, as_json: bool) -> int:
+async def _list(  # noqa: ASYNC910  at least one run is asked for
+    client: Client, *, status: RunStatus | None, workflow_id: str, limit: int, as_json: bool
+) -> int:
     runs: list[RunSummary] = []
     cursor: str | None = None
     while len(runs) < limit:
@@ -192,14 +194,14 @@ async def _list(client: Client, *, status: RunStatus | None, workflow_id: str, l
         for run in runs:
             (row,) = DIALECTS["snake"].body(RunList(runs=(run,)))["payload"]["runs"]
             sys.stdout.write(f"{dumps(row).decode()}\n")
-        return COMPLETED
+        return COMPLETED  # noqa: ASYNC910  ditto
     from actors.terminal import print_runs  # Tables are for those who need one.
 
     print_runs(
         [(run.run_id, run.workflow_id, run.status, _when(run.created_at), _lasted(run)) for run in runs],
         file=sys.stdout,
     )
-    return COMPLETED
+    return COMPLETED  # noqa: ASYNC910  ditto
 
 
 def _when(at: float) -> str:
