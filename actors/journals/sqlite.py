@@ -90,7 +90,8 @@ class SqliteJournal:
     durable: Final = True
 
     def __init__(self, path: str | Path) -> None:
-        self._path = Path(path).absolute()
+        # The file itself and not a link to it: there is one lock for it, whatever it is called.
+        self._path = Path(path).resolve()
         self._published: Published | None = None
         self._runs: dict[str, OpenRun] = {}
         """The open runs, by id; one that was closed is in it until that is durable."""
@@ -244,6 +245,9 @@ class SqliteJournal:
         self._check_open()
         run_id, key = text(run_id), text(key)
         run = self._runs.get(run_id)
+        if run is not None and run.created is not None:
+            await run.created
+            run = self._runs.get(run_id)
         if run is None:
             return await self._ask(lambda db: read.control(db, run_id, key))
         number, ticket = run.keys.get(key, (0, None))

@@ -38,6 +38,9 @@ VERSION: Final = 1
 APPLICATION: Final = 0x63616C6C
 """`PRAGMA application_id`: the file is a journal, and not somebody's other database ("call")."""
 
+LEAST_SQLITE: Final = (3, 37, 0)
+"""The first with STRICT tables."""
+
 CACHE_KIB: Final = 16 * 1024
 """Pages that the writer keeps in memory: the newest page of some thousand runs."""
 
@@ -177,6 +180,9 @@ def _free(path: Path) -> int:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    if sqlite3.sqlite_version_info < LEAST_SQLITE:
+        least = ".".join(map(str, LEAST_SQLITE))
+        raise JournalError(f"a journal in a file needs SQLite {least}; this Python has {sqlite3.sqlite_version}")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()

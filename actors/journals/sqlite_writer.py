@@ -210,6 +210,8 @@ class Writer:
         """What `degraded` is to be."""
         self._bell = socket.socketpair()
         """The thread rings at the second, the task hears at the first: one pass of the loop less than by trio's own."""
+        self._lost: JournalError | None = None
+        """Why the thread has given up."""
         self._closing_since = 0.0
         """Monotonic time."""
         self._ended = trio.Event()
@@ -269,24 +271,30 @@ class Writer:
         """Tell what was written, until there is nothing more to come."""
         await trio.lowlevel.checkpoint()
         heard, _ = self._bell
-        while self._groups or not self.closing:
-            await trio.lowlevel.wait_readable(heard)
-            heard.recv(RINGS_BYTES)
-            if self.degraded != self._reason:
-                self.degraded = self._reason
-                self._health.unpark_all()
-            while self._written:
-                group = self._written.popleft()
-                self.uncommitted -= group.events
-                if group.lost is None:
-                    await self._told(group)
-                self._groups.popleft()
-                group.finish(group.lost)
-                while group.waiting:
-                    group.waiting.unpark(count=WAKE_TASKS)
-                    await trio.lowlevel.checkpoint()
+        try:
+            while self._groups or not self.closing:
+                await trio.lowlevel.wait_readable(heard)
+                heard.recv(RINGS_BYTES)
+                if self.degraded != self._reason:
+                    self.degraded = self._reason
+                    self._health.unpark_all()
+                while self._written:
+                    await self._finish(self._written.popleft())
+        finally:
+            # If it was a bug that ended this, the thread has to end too.
+            self._close()
 
-    async def _told(self, group: Group) -> None:  # noqa: ASYNC910  most groups are told in a moment
+    async def _finish(self, group: Group) -> None:  # noqa: ASYNC910  of most groups all is told in a moment
+        self.uncommitted -= group.events
+        if group.lost is None:
+            await self._told(group)
+        self._groups.popleft()
+        group.finish(group.lost)
+        while group.waiting:
+            group.waiting.unpark(count=WAKE_TASKS)
+            await trio.lowlevel.checkpoint()
+
+    async def _told(self, group: Group) -> None:  # noqa: ASYNC910  as above
         begun = time.perf_counter()
         for tell in group.told:
             tell()
@@ -314,17 +322,20 @@ class Writer:
     def _commit(self, group: Group) -> None:
         """Write it, however long that takes; or give up."""
         pause = FIRST_RETRY_SECONDS
-        while (error := self._attempt(group)) is not None:
+        # What follows on something that was given up is given up too, or there would be a gap.
+        while self._lost is None and (error := self._attempt(group)) is not None:
             if isinstance(error, _BUGS):
                 raise error
             self._reason = f"nothing can be written to the journal {self._path}: {fault(error, self._path)}"
             if self.closing and time.monotonic() > self._closing_since + GIVE_UP_SECONDS:
-                group.lost = JournalError(f"the journal was closed before this was written: {self._reason}")
-                return
+                self._lost = JournalError(f"the journal was closed before this was written: {self._reason}")
+                break
             self._ring()
             time.sleep(pause)
             pause = min(2 * pause, LAST_RETRY_SECONDS)
-        self._reason = None
+        if self._lost is None:
+            self._reason = None
+        group.lost = self._lost
 
     def _attempt(self, group: Group) -> sqlite3.Error | None:
         connection = self._connection

@@ -163,6 +163,16 @@ async def test_a_second_journal_of_the_same_process_is_refused(path):
         assert await journal.find("w1") == "r1"
 
 
+async def test_a_file_has_one_lock_by_whatever_name(path):
+    """Through a link it is the same file."""
+    link = path.with_name("link.db")
+    async with SqliteJournal(path):
+        link.symlink_to(path)
+        with pytest.raises(JournalError, match="in use"):
+            async with SqliteJournal(link):
+                pytest.fail("it was opened")
+
+
 async def test_nobody_else_can_read_what_a_run_did(path):
     """The folder is made for this user alone, and so is every file."""
     async with SqliteJournal(path) as journal:
@@ -450,6 +460,24 @@ async def test_a_file_that_was_changed_behind_its_back_ends_the_journal(path):
     assert raised.group_contains(sqlite3.IntegrityError)
     async with SqliteJournal(path) as journal:
         assert await journal.find("w1") == "r1"
+
+
+async def test_a_listener_that_fails_ends_the_journal(path):
+    """What was handed over is written all the same; nobody waits for ever."""
+
+    class Failing:
+        def publish(self, *batch: object) -> None:
+            raise ZeroDivisionError
+
+    with trio.fail_after(60), pytest.raises(BaseExceptionGroup) as raised:
+        async with SqliteJournal(path) as journal:
+            claim = await claimed(journal)
+            journal.attach(Failing())
+            journal.append_nowait(claim, [started()])
+            await journal.append_nowait(claim, lines(2, 2))
+    assert raised.group_contains(ZeroDivisionError)
+    async with SqliteJournal(path) as journal:
+        assert await seqs(journal) == [1, 2]
 
 
 async def test_a_cancel_of_anything_leaves_the_journal_whole(path):
