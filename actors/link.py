@@ -144,6 +144,8 @@ class Link:
         self._scope = trio.CancelScope()
         self._outgoing, self._outbox = trio.open_memory_channel[str](math.inf)
         self._parting: Parting | None = None
+        self._senseless = False
+        """Nobody is there to say goodbye to, or nobody who makes sense."""
 
     def post(self, text: bytes) -> None:
         """Send a message, when its turn comes. After the end it is dropped."""
@@ -155,6 +157,7 @@ class Link:
     def cut(self, text: str) -> None:
         """End it because the conversation makes no sense any more."""
         self._part(Parting(text=text, code=ABNORMAL))
+        self._senseless = True
         self._scope.cancel()
 
     def close(self) -> None:
@@ -182,7 +185,8 @@ class Link:
                         await self._converse(socket, watched, hear)
                     else:
                         self._part(Parting(text="no callboard server is there", code=ABNORMAL, status=404))
-                if socket is not None and socket.closed is None and watched is not None and not watched.cut:
+                whole = watched is not None and not watched.cut and not self._senseless
+                if socket is not None and socket.closed is None and whole:
                     with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_S):
                         await socket.aclose()
                 nursery.cancel_scope.cancel()
@@ -280,7 +284,13 @@ class _Watched(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         self.cut = True
-        await self._stream.send_all(data)
+        try:
+            await self._stream.send_all(data)
+        except trio.Cancelled:
+            raise
+        except BaseException:
+            self._ended.set()
+            raise
         self.cut = False
 
     async def wait_send_all_might_not_block(self) -> None:

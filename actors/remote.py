@@ -146,8 +146,7 @@ class RemoteRun:
             while self._summary is None:
                 if self._trouble is not before and self._trouble is not None:
                     raise self._trouble
-                if self.feed.place in (Place.IDLE, Place.FULL):
-                    self._want()
+                self._want()
                 await self._end.park()
             return self._summary
         finally:
