@@ -17,8 +17,8 @@ The thread spends its time in calls of SQLite, which let the loop run meanwhile.
 else wants the interpreter, up to 5 ms later; so all rows of a kind are one call, and events alone are one for all.
 """
 
+import os
 import queue
-import socket
 import sqlite3
 import threading
 import time
@@ -35,7 +35,7 @@ from actors.journals.sqlite_file import SETTLE_BYTES, SETTLE_EVENTS, fault, sett
 
 __all__ = ["Group", "Row", "Writer"]
 
-GROUP_EVENTS: Final = 4_096
+GROUP_EVENTS: Final = 2_048
 GROUP_BYTES: Final = 4 * 2**20
 """A group that has reached one of these takes nothing more."""
 
@@ -208,8 +208,8 @@ class Writer:
         """By the thread, for the task."""
         self._reason: str | None = None
         """What `degraded` is to be."""
-        self._bell = socket.socketpair()
-        """The thread rings at the second, the task hears at the first: one pass of the loop less than by trio's own."""
+        self._heard, self._bell = os.pipe()
+        """The thread rings at one end, the task hears at the other: one pass of the loop less than by trio's own."""
         self._lost: JournalError | None = None
         """Why the thread has given up."""
         self._closing_since = 0.0
@@ -244,8 +244,8 @@ class Writer:
 
     async def serve(self) -> None:
         """Be the writer, until it is closed."""
-        for end in self._bell:
-            end.setblocking(False)
+        for end in (self._heard, self._bell):
+            os.set_blocking(end, False)
         with trio.CancelScope(shield=True):
             try:
                 async with trio.open_nursery() as nursery:
@@ -258,8 +258,8 @@ class Writer:
                     group = self._groups.popleft()
                     group.finish(JournalError("the writer of the journal has failed"))
                     group.waiting.unpark_all()
-                for end in self._bell:
-                    end.close()
+                for end in (self._heard, self._bell):
+                    os.close(end)
                 self._ended.set()
 
     def _close(self) -> None:
@@ -270,29 +270,30 @@ class Writer:
     async def _tell(self) -> None:
         """Tell what was written, until there is nothing more to come."""
         await trio.lowlevel.checkpoint()
-        heard, _ = self._bell
         try:
             while self._groups or not self.closing:
-                await trio.lowlevel.wait_readable(heard)
-                heard.recv(RINGS_BYTES)
+                await trio.lowlevel.wait_readable(self._heard)
+                os.read(self._heard, RINGS_BYTES)
                 if self.degraded != self._reason:
                     self.degraded = self._reason
                     self._health.unpark_all()
                 while self._written:
                     await self._finish(self._written.popleft())
+                    await trio.lowlevel.checkpoint()
         finally:
             # If it was a bug that ended this, the thread has to end too.
             self._close()
 
-    async def _finish(self, group: Group) -> None:  # noqa: ASYNC910  of most groups all is told in a moment
+    async def _finish(self, group: Group) -> None:  # noqa: ASYNC910  the caller gives way
         self.uncommitted -= group.events
         if group.lost is None:
             await self._told(group)
         self._groups.popleft()
         group.finish(group.lost)
+        group.waiting.unpark(count=WAKE_TASKS)
         while group.waiting:
-            group.waiting.unpark(count=WAKE_TASKS)
             await trio.lowlevel.checkpoint()
+            group.waiting.unpark(count=WAKE_TASKS)
 
     async def _told(self, group: Group) -> None:  # noqa: ASYNC910  as above
         begun = time.perf_counter()
@@ -314,7 +315,7 @@ class Writer:
 
     def _ring(self) -> None:
         try:
-            self._bell[1].send(b"!")
+            os.write(self._bell, b"!")
         except BlockingIOError:
             # So many rings are unheard that one more says nothing.
             pass
@@ -352,7 +353,7 @@ class Writer:
             if settles:
                 settle(connection)
                 recent = size = 0
-            connection.execute("COMMIT")
+            connection.commit()
         except sqlite3.Error as error:
             return self._rolled_back(error)
         self._recent, self._recent_bytes = recent, size

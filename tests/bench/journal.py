@@ -165,8 +165,6 @@ async def _measure(path: Path, case: Case, seconds: float, bare: float) -> Round
                 await ticket
                 acks.append(time.perf_counter() - handed)
                 durable += case.events
-            elif case.ahead > 1:
-                await trio.lowlevel.checkpoint()
 
     async def tick() -> None:
         while not over:
