@@ -83,10 +83,11 @@ class Feed:
         """
         if event.seq <= self.last or self.place is Place.ENDED:
             return True
-        if event.seq > self.last + 1:
+        if event.seq > self.last + 1 and self.place is not Place.FULL:
             return self.place is not Place.FOLLOWING
-        if self.place is Place.FULL or len(self._items) >= ROOM:
+        if len(self._items) >= ROOM:
             self.place = Place.FULL
+        if self.place is Place.FULL:
             self.dropped += 1
             return True
         self._items.append(event)

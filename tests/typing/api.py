@@ -4,6 +4,7 @@ import attrs
 import trio
 
 from actors import Fired, NodeContext, NodeError, Registry, Run, Settings, open_runtime, serve
+from actors.client import RemoteRun, connect
 from actors.registry import node
 from protocol import InvalidWorkflow, NodeChanged, NodeStatus, RunEnded, Summary
 
@@ -49,4 +50,19 @@ async def main() -> Summary:
         await run.pause("drain")
         await run.resume()
         await run.stop(force=True)
+        return await run.wait()
+
+
+async def elsewhere() -> Summary:
+    """The same on a server."""
+    async with connect("ws://127.0.0.1:8765", token="secret", max_attempts=3) as client:
+        run: RemoteRun = await client.start({"nodes": [], "edges": []}, workflow_id="w", config={"seed": 1})
+        async for event in run:
+            match event:
+                case NodeChanged(status=NodeStatus.ERROR):
+                    print(event.node_id, event.error)
+                case _:
+                    pass
+        reply = await client.run(run_id=run.id).pause("drain")
+        print(reply.ok, client.state.value, (await client.snapshot(run_id=run.id)).last_seq)
         return await run.wait()
