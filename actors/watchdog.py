@@ -215,12 +215,15 @@ async def open_watchdog(
     """Watch the steps of the loop this is called in.
 
     Args:
-        warn: seconds after which a step is reported, to within half a second.
-        limit: seconds after which it is broken where that is possible; 0: never.
+        warn: seconds after which a step is reported, to within half a second; infinity: never.
+        limit: seconds after which it is broken where that is possible; 0: never. With neither there is no thread.
         on_warn: called in the loop with each report; may be late, since a stuck loop calls nothing.
         breakable: whether a task of this name may be broken. Called in the thread.
     """
     watchdog = Watchdog(warn=warn, limit=limit, on_warn=on_warn, breakable=breakable)
+    if math.isinf(warn) and not limit:
+        yield watchdog
+        return
     watchdog.open()
     try:
         yield watchdog

@@ -1,5 +1,6 @@
 """actors.watchdog: a step that does not yield is named, and broken where it can be. These tests spin in real time."""
 
+import math
 import signal
 import threading
 import time
@@ -157,6 +158,14 @@ async def test_nothing_is_left():
     assert signal.getsignal(signal.SIGURG) is before
     with pytest.raises(KeyError):
         trio.lowlevel.remove_instrument(watchdog)
+
+
+async def test_without_anything_to_do_there_is_no_thread():
+    """Who wants to hear of no step and breaks none is not watched: a test on a virtual clock has no use for it."""
+    threads = set(threading.enumerate())
+    async with open_watchdog(warn=math.inf, limit=0, on_warn=print) as watchdog:
+        assert set(threading.enumerate()) == threads
+        assert not watchdog.can_break
 
 
 async def test_a_foreign_handler_is_left_alone():
