@@ -8,8 +8,7 @@ it was still owed; the task then finds the listener gone and ends. What can not 
 """
 
 import logging
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import trio
@@ -36,11 +35,13 @@ class Arrears:
     Args:
         topics: where the subscriptions are made.
         journal: where the runs are.
+        wall: the time, seconds since the epoch.
     """
 
-    def __init__(self, topics: Topics, journal: Journal) -> None:
+    def __init__(self, topics: Topics, journal: Journal, *, wall: Callable[[], float]) -> None:
         self._topics = topics
         self._journal = journal
+        self._wall = wall
         self._nursery: trio.Nursery | None = None
 
     def live(self, nursery: trio.Nursery | None) -> None:
@@ -58,7 +59,7 @@ class Arrears:
         listener.since = standing.at if listener.since is None else min(listener.since, standing.at)
         if self._nursery is not None:
             # What begins from now on it hears.
-            self._nursery.start_soon(self._look_back, listener, standing, time.time())
+            self._nursery.start_soon(self._look_back, listener, standing, self._wall())
 
     async def _settle(self, listener: Listener, run_ids: Sequence[str]) -> None:
         await trio.lowlevel.checkpoint()

@@ -9,7 +9,6 @@ It also knows how a refusal of the server is raised: like that of a runtime of o
 """
 
 import secrets
-import time
 from collections.abc import Callable, Mapping
 from typing import Final, TypeAlias, TypeVar
 
@@ -71,11 +70,13 @@ class Asking:
     Args:
         session_id: request ids are of one session.
         post: sends a text if there is a link; without one it is sent with all the others when there is.
+        wall: the time, seconds since the epoch.
     """
 
-    def __init__(self, session_id: str, *, post: Callable[[bytes], None]) -> None:
+    def __init__(self, session_id: str, *, post: Callable[[bytes], None], wall: Callable[[], float]) -> None:
         self._session_id = session_id
         self._post = post
+        self._wall = wall
         self._number = 0
         self._prefix = secrets.token_hex(4)
         """Request ids of this client differ from those of an earlier one with its session id."""
@@ -94,6 +95,10 @@ class Asking:
             return attrs.evolve(command, id=id_, request_id=f"{self._prefix}-{self._number}")
         return attrs.evolve(command, id=id_)
 
+    def spell(self, command: Command) -> bytes:
+        """A numbered command as it is sent."""
+        return SNAKE.spell(command, at=self._wall())
+
     def run_id(self, start: StartRun) -> str:
         """The id of the run that a numbered start makes."""
         return run_id_of(self._session_id, start.request_id or "")
@@ -110,7 +115,7 @@ class Asking:
         if len(self._pending) >= MAX_COMMANDS:
             raise Busy(f"{MAX_COMMANDS} commands wait for the server already; try again later")
         run_id = self.run_id(command) if isinstance(command, StartRun) else None
-        pending = self._pending[command.id] = Pending(command, SNAKE.spell(command, at=time.time()))
+        pending = self._pending[command.id] = Pending(command, self.spell(command))
         if run_id is not None:
             self._starts[run_id] = pending
         self._post(pending.text)

@@ -26,6 +26,7 @@ import logging
 import random
 import secrets
 import ssl
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -115,6 +116,7 @@ async def connect(
     max_attempts: int | None = None,
     ssl_context: ssl.SSLContext | None = None,
     dial: Dial | None = None,
+    wall: Callable[[], float] = time.time,
 ) -> "AsyncIterator[Client]":
     """A client of a server, until the block is left. Does not wait for the connection.
 
@@ -126,6 +128,7 @@ async def connect(
         max_attempts: give up after so many in a row on which nothing was heard; None: never.
         ssl_context: for `wss:`; None: the system's certificates.
         dial: reaches the server some other way: a Unix socket, a proxy, a stream in memory.
+        wall: the time, seconds since the epoch.
 
     *Resource handling*: leaving the block closes the connection; runs go on without it.
 
@@ -139,6 +142,7 @@ async def connect(
         session_id=session_id,
         max_attempts=max_attempts,
         name=address.name,
+        wall=wall,
     )
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
@@ -157,7 +161,15 @@ async def connect(
 class Client:
     """A connection that is made again whenever it is lost; see the theory of operation above. Made by `connect`."""
 
-    def __init__(self, link: "partial[Link]", *, session_id: str, max_attempts: int | None, name: str) -> None:
+    def __init__(
+        self,
+        link: "partial[Link]",
+        *,
+        session_id: str,
+        max_attempts: int | None,
+        name: str,
+        wall: Callable[[], float],
+    ) -> None:
         self.session_id = session_id
         self._make_link = link
         self._max_attempts = max_attempts
@@ -175,7 +187,7 @@ class Client:
         self._attempts = self._links = self._events = 0
         self._failures = 0
         """Attempts in a row on which nothing was heard, the present one included."""
-        self._asking = Asking(session_id, post=self._post)
+        self._asking = Asking(session_id, post=self._post, wall=wall)
         self._following = Following(self._asking, post=self._post)
 
     # For its user.

@@ -7,7 +7,6 @@ kept (`actors.requests`), and whoever repeats it is answered the same, also on a
 here is looked up in the journal: runs that ended before a restart are answered as all others.
 """
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
@@ -120,7 +119,7 @@ class Commands:
             status="shutting_down" if runtime.closing else "running" if degraded is None else "degraded",
             message=degraded,
             version=runtime.version,
-            uptime=time.time() - runtime.started_at,
+            uptime=runtime.wall() - runtime.started_at,
             session_id=session_id,
             connections=len(self.sessions),
             runs=len(runtime.unfinished()),
@@ -261,7 +260,7 @@ class Commands:
         peer = self.sessions.newest(session_id)
         if peer is not None:
             peer.reply(refused)
-            self.runtime.hub.resume(peer, Standing.before(error.run_id))
+            self.runtime.hub.resume(peer, Standing.before(error.run_id, at=self.runtime.wall()))
 
     async def _refuse(self, command: StartRun, peer: Peer, refused: StartRefused) -> None:  # noqa: ASYNC910  ditto
         """A client that comes back to its run by starting it again is told so, and hears it all the same."""

@@ -28,7 +28,6 @@ answer. A peer that was too slow gets the close frame instead of what still wait
 
 import logging
 import math
-import time
 from functools import partial
 from typing import Final
 
@@ -110,7 +109,7 @@ class Connection:
         self._closing: tuple[int, str] | None = None
         self._dead = False
         """Nobody is there who could read a close frame."""
-        self._connected_at = time.time()
+        self._connected_at = self._runtime.wall()
         self._last_heartbeat: float | None = None
         self._rtt: float | None = None
         now = trio.current_time()
@@ -168,7 +167,7 @@ class Connection:
 
     def _post(self, message: ServerMessage) -> None:
         if self._closing is None:
-            self._stream.post(text_frame(fit(message, partial(self._session.encode, at=time.time()))))
+            self._stream.post(text_frame(fit(message, partial(self._session.encode, at=self._runtime.wall()))))
             if isinstance(message, Event | Snapshot):
                 self._want_proof()
 
@@ -183,7 +182,7 @@ class Connection:
 
     def beat(self) -> None:
         """It answered our heartbeat."""
-        self._last_heartbeat = time.time()
+        self._last_heartbeat = self._runtime.wall()
 
     def replaced(self) -> None:
         """Another connection took the session over."""
@@ -378,7 +377,7 @@ class Connection:
         if now >= self._heartbeat_due:
             self._heartbeat_due = now + settings.heartbeat
             if self._session.dialect is None or self._session.dialect.name == "flat":
-                self._stream.push(text_frame(self._session.encode(HeartbeatReply(), at=time.time())))
+                self._stream.push(text_frame(self._session.encode(HeartbeatReply(), at=self._runtime.wall())))
         if self._pinged_at is None:
             if now >= min(self._ping_due, self._proof_due):
                 self._ping_due, self._pinged_at, self._proof_due = now + settings.ping_interval, now, math.inf
@@ -394,7 +393,7 @@ class Connection:
         except ConnectionClosed:
             return  # noqa: ASYNC910  it was awaited
         self._rtt = trio.current_time() - began
-        self._last_heartbeat = time.time()
+        self._last_heartbeat = self._runtime.wall()
         self._pinged_at = None
         self._wake()
         if self._runtime.hub.arrived(self, mark):

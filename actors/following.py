@@ -11,14 +11,11 @@ Several may follow one run, each from a place of its own. The server knows one p
 newest asked for: for some of them what comes was here before, for others something is missing, and is asked for again.
 """
 
-import time
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from actors.asking import Asking, refusal_of
 from actors.feed import Place
 from actors.remote import RemoteRun
-from protocol.dialects import DIALECTS
 from protocol.messages import (
     Command,
     ErrorReply,
@@ -35,14 +32,12 @@ from protocol.messages import (
 
 __all__ = ["Following"]
 
-SNAKE: Final = DIALECTS["snake"]
-
 
 class Following:
     """The table.
 
     Args:
-        asking: numbers the commands.
+        asking: numbers and spells the commands.
         post: sends a text if there is a link.
     """
 
@@ -164,7 +159,7 @@ class Following:
     def _say(self, command: Command) -> str:
         """Send a command that is no user's; its id."""
         command = self._asking.numbered(command)
-        self._post(SNAKE.spell(command, at=time.time()))
+        self._post(self._asking.spell(command))
         return command.id
 
     def _add(self, run: RemoteRun) -> None:

@@ -18,7 +18,8 @@ what remains is state that nobody reads. Outlets belong to their connections; th
 `subscribe` or `refill` was cancelled has either been sent something whole or not at all, and is forgotten by `drop`.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import attrs
@@ -78,18 +79,21 @@ class OutletStatistics:
 
 
 @asynccontextmanager
-async def open_hub(journal: Journal, *, plan: Plan, observer: Observer = NULL) -> AsyncIterator["Hub"]:
+async def open_hub(
+    journal: Journal, *, plan: Plan, observer: Observer = NULL, wall: Callable[[], float] = time.time
+) -> AsyncIterator["Hub"]:
     """A hub that hears `journal` until the context is left.
 
     Args:
         journal: what it publishes is delivered; who lags is served from it.
         plan: the graph of a run that has ended.
         observer: told the scope of the hub, as `hub`.
+        wall: the time, seconds since the epoch.
 
     *Resource handling*: leave it after the runs and the connections, and before the journal.
     """
     async with trio.open_nursery() as nursery:
-        hub = Hub(journal, plan)
+        hub = Hub(journal, plan, wall)
         scope = await nursery.start(hub.live)
         observer.scope("hub", scope)
         journal.attach(hub)
@@ -105,10 +109,11 @@ async def open_hub(journal: Journal, *, plan: Plan, observer: Observer = NULL) -
 class Hub:
     """The fan-out of all runs; see the theory of operation above. Made by `open_hub`."""
 
-    def __init__(self, journal: Journal, plan: Plan) -> None:
+    def __init__(self, journal: Journal, plan: Plan, wall: Callable[[], float]) -> None:
         self._journal = journal
+        self._wall = wall
         self._topics = Topics(journal, plan, finished=self._finished)
-        self._arrears = Arrears(self._topics, journal)
+        self._arrears = Arrears(self._topics, journal, wall=wall)
         self._listeners: dict[Outlet, Listener] = {}
         self._everywhere: dict[Listener, None] = {}
         """Who hears something of all runs."""
@@ -281,7 +286,7 @@ class Hub:
     def standing(self, outlet: Outlet) -> Standing | None:
         """What another outlet needs to go on in the place of this one; None: this one wants nothing."""
         listener = self._listeners.get(outlet)
-        standing = listener.standing() if listener is not None else None
+        standing = listener.standing(self._wall()) if listener is not None else None
         return standing if standing is not None and (standing.interests or standing.positions) else None
 
     def resume(self, outlet: Outlet, standing: Standing) -> None:

@@ -15,7 +15,6 @@ that is over is kept in `ended` until its ending has arrived, and what the liste
 `owed`: `standing` says all of it, whenever the connection goes.
 """
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -178,11 +177,11 @@ class Listener:
                 news = True
         return news
 
-    def standing(self) -> Standing:
-        """What another connection of the session needs to go on from here."""
+    def standing(self, now: float) -> Standing:
+        """What another connection of the session needs to go on from here. `now`: seconds since the epoch."""
         positions = {run_id: owed.cursor for run_id, owed in self.owed.items()}
         positions |= {each.run_id: each.arrived for each in (*self.subscriptions.values(), *self.ended.values())}
-        at = time.time() if self.since is None else self.since
+        at = now if self.since is None else self.since
         return Standing(interests=self.interests.copy(), positions=positions, at=at)
 
     def review(self) -> Iterator[Topic]:

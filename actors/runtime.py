@@ -106,7 +106,7 @@ async def open_runtime(
     async with (
         open_artifacts(settings.artifacts) as runtime.artifacts,
         journal or open_journal(settings.journal or "memory:") as runtime.journal,
-        open_hub(runtime.journal, plan=runtime.plan, observer=observer) as runtime.hub,
+        open_hub(runtime.journal, plan=runtime.plan, observer=observer, wall=wall) as runtime.hub,
         open_watchdog(warn=settings.step_warn, limit=settings.step_limit, on_warn=runtime.stuck),
         trio.open_nursery() as nursery,
     ):
@@ -141,7 +141,8 @@ class Runtime:
         self.version = metadata.version("callboard")
         self.closing = False
         """It takes no new run."""
-        self._wall = wall
+        self.wall = wall
+        """The time, seconds since the epoch: all that tells it here asks this."""
         self._runs: dict[str, Run] = {}
         self._actors: dict[str, RunActor] = {}
         self._creating: set[trio.CancelScope] = set()
@@ -403,7 +404,7 @@ class Runtime:
         try:
             with creating:
                 created = await self.journal.create(
-                    run_id, workflow_id, spec, created_at=self._wall(), lease=LEASE_SECONDS
+                    run_id, workflow_id, spec, created_at=self.wall(), lease=LEASE_SECONDS
                 )
         except JournalError:
             _logger.exception("run %s could not be recorded", run_id)
@@ -461,7 +462,7 @@ class Runtime:
             mailbox=mailbox,
             make_port=partial(self._port, plan, view, mailbox),
             progress=self.hub.progress,
-            wall=self._wall,
+            wall=self.wall,
             observer=self.observer,
         )
 
@@ -528,7 +529,7 @@ class Runtime:
             written=actor.written,
             progress=actor.node_progress,
             scope=scope,
-            wall=self._wall,
+            wall=self.wall,
             now=actor.clock.now,
             driver=SimulatedDriver(),
             artifacts=self.artifacts.of(plan.run_id),

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import re
-import time
 from functools import cache
 from importlib import resources
 from typing import Final
@@ -54,10 +53,10 @@ def health(call: Call) -> Response:
     help nobody.
     """
     if call.runtime.closing:
-        return Response.json({"status": "shutting_down", "timestamp": time.time()}, status=503)
+        return Response.json({"status": "shutting_down", "timestamp": call.runtime.wall()}, status=503)
     if (reason := call.runtime.journal.degraded) is not None:
-        return Response.json({"status": "degraded", "reason": reason, "timestamp": time.time()})
-    return Response.json({"status": "healthy", "timestamp": time.time()})
+        return Response.json({"status": "degraded", "reason": reason, "timestamp": call.runtime.wall()})
+    return Response.json({"status": "healthy", "timestamp": call.runtime.wall()})
 
 
 def connections(call: Call) -> Response:

@@ -331,7 +331,7 @@ class Sessions:
             self._detach(session_id, session)
         known = session.standing()
         if known is None or known.at < began:
-            unknown = Standing.before(run_id)
+            unknown = Standing.before(run_id, at=began)
             session.away = [(unknown if known is None else known | unknown, trio.current_time() + self._window)]
 
     def _go_on(self, member: Member, standing: Standing | None) -> None:

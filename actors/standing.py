@@ -6,7 +6,6 @@ would be missed. Runs that began after `at` are in none of the positions: whoeve
 It is a value that nobody changes, and it can be written down.
 """
 
-import time
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -30,11 +29,11 @@ class Standing:
     """When that was so: seconds since the epoch."""
 
     @classmethod
-    def before(cls, run_id: str) -> Self:
-        """Of a peer that is to hear all of one run."""
+    def before(cls, run_id: str, *, at: float) -> Self:
+        """Of a peer that is to hear all of one run, and had nothing of it at `at`."""
         interests = Interests()
         interests.want_run(run_id)
-        return cls(interests=interests, positions={run_id: 0}, at=time.time())
+        return cls(interests=interests, positions={run_id: 0}, at=at)
 
     def __or__(self, other: "Standing") -> "Standing":
         """The standing of two peers that can not be told apart: neither misses anything."""
