@@ -1,10 +1,11 @@
 """The files that runs leave behind: one folder a run, names confined to it, each file there whole or not at all.
 
-*Theory of operation.* `open_artifacts` owns the folder above all runs; a temporary one is removed when it closes, a
-configured one stays. A run's folder is made by its first file. A file is written under a hidden name, synced and
-renamed, in a thread, shielded: a cancel comes before or after, never between, and a crash leaves at most a hidden rest.
-No file is ever replaced: a second one of the same name gets a number, unless it is the same to the byte – so an effect
-that is repeated after a crash leaves one file, and a loop that saves `shot.png` in each turn leaves every picture.
+*Theory of operation.* `open_artifacts` owns the folder above all runs; a temporary one is made when it is needed, and
+removed when it closes; a configured one stays. A run's folder is made by its first file. A file is written under a
+hidden name, synced and renamed, in a thread, shielded: a cancel comes before or after, never between, and a crash
+leaves at most a hidden rest. No file is ever replaced: a second one of the same name gets a number, unless it is the
+same to the byte – so an effect that is repeated after a crash leaves one file, and a loop that saves `shot.png` in each
+turn leaves every picture.
 """
 
 import functools
@@ -50,10 +51,24 @@ def check_name(name: str) -> str:
 
 
 class ArtifactStore:
-    """The folders of all runs."""
+    """The folders of all runs.
 
-    def __init__(self, root: str) -> None:
-        self.root = Path(root).absolute()
+    Args:
+        root: above them; None: a temporary one.
+    """
+
+    def __init__(self, root: str | None) -> None:
+        self._configured = root
+
+    @functools.cached_property
+    def root(self) -> Path:
+        """Above the folders of all runs. A temporary one is made by the first look at it, never in a thread."""
+        return Path(tempfile.mkdtemp(prefix="callboard-") if self._configured is None else self._configured).absolute()
+
+    @property
+    def unused(self) -> bool:
+        """Whether the folder is a temporary one that nobody has asked for yet."""
+        return self._configured is None and "root" not in vars(self)
 
     def of(self, run_id: str) -> "RunArtifacts":
         """The folder of a run.
@@ -61,7 +76,7 @@ class ArtifactStore:
         Raises:
             NodeError: code `bad_name`: no folder can be called so.
         """
-        return RunArtifacts(self.root / check_name(quote(run_id, safe=" ")), run_id)
+        return RunArtifacts(self, check_name(quote(run_id, safe=" ")), run_id)
 
     def find(self, run_id: str, name: str) -> Path:
         """The path of a file that is there, for serving it.
@@ -77,6 +92,9 @@ class ArtifactStore:
 
     async def remove(self, run_id: str) -> None:
         """Remove all that a run left."""
+        if self.unused:
+            await trio.lowlevel.checkpoint()
+            return
         folder = self.of(run_id).folder
         await trio.to_thread.run_sync(functools.partial(shutil.rmtree, folder, ignore_errors=True))
 
@@ -84,11 +102,17 @@ class ArtifactStore:
 class RunArtifacts:
     """The folder of one run."""
 
-    def __init__(self, folder: Path, run_id: str) -> None:
-        self.folder = folder
+    def __init__(self, store: ArtifactStore, name: str, run_id: str) -> None:
+        self._store = store
+        self._name = name
         self._run_id = run_id
         self._turn = threading.Lock()
         """Held in threads only, between finding a free name and taking it."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are."""
+        return self._store.root / self._name
 
     async def save(self, name: str, data: bytes) -> str:
         """Write a file whole; returns the name it got, which has a number if another file has the name.
@@ -102,7 +126,7 @@ class RunArtifacts:
         try:
             # Bounded by the disk alone; half a file would be worse than a late cancel.
             with trio.CancelScope(shield=True):
-                written = await trio.to_thread.run_sync(self._write, name, data)
+                written = await trio.to_thread.run_sync(self._write, self.folder, name, data)
         except OSError as exc:
             raise NodeError(f"artifact {name!r} could not be written: {exc.strerror}", code="artifact_failed") from exc
         return written
@@ -111,32 +135,21 @@ class RunArtifacts:
         """Where the server serves it."""
         return f"/api/runs/{quote(self._run_id, safe='')}/artifacts/{quote(name, safe='')}"
 
-    def _write(self, name: str, data: bytes) -> str:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle, hidden = tempfile.mkstemp(prefix=_HIDDEN, dir=self.folder)
+    def _write(self, folder: Path, name: str, data: bytes) -> str:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, hidden = tempfile.mkstemp(prefix=_HIDDEN, dir=folder)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             with self._turn:
-                free = self._free_name(name, data)
-                Path(hidden).replace(self.folder / free)
+                free = _free_name(folder, name, data)
+                Path(hidden).replace(folder / free)
         except BaseException:
             Path(hidden).unlink(missing_ok=True)
             raise
         return free
-
-    def _free_name(self, name: str, data: bytes) -> str:
-        stem, dot, suffix = name.rpartition(".")
-        if not stem:
-            stem, dot, suffix = name, "", ""
-        for number in range(1, MAX_COPIES + 1):
-            candidate = name if number == 1 else f"{stem}-{number}{dot}{suffix}"
-            path = self.folder / candidate
-            if not path.exists() or (path.stat().st_size == len(data) and path.read_bytes() == data):
-                return candidate
-        raise NodeError(f"there are {MAX_COPIES} artifacts called {name!r} already", code="artifact_failed")
 
 
 @asynccontextmanager
@@ -146,15 +159,25 @@ async def open_artifacts(folder: str | None) -> AsyncIterator[ArtifactStore]:
     Args:
         folder: above the folders of the runs; None: a temporary one, removed at the end.
     """
-    if folder is not None:
-        yield ArtifactStore(folder)
-        return
-    root = tempfile.mkdtemp(prefix="callboard-")
+    store = ArtifactStore(folder)
     try:
-        yield ArtifactStore(root)
+        yield store
     finally:
-        # Synchronous: nothing of the runtime runs any more, and no cancel may leave it behind.
-        shutil.rmtree(root, ignore_errors=True)
+        if folder is None and not store.unused:
+            # Synchronous: nothing of the runtime runs any more, and no cancel may leave it behind.
+            shutil.rmtree(store.root, ignore_errors=True)
+
+
+def _free_name(folder: Path, name: str, data: bytes) -> str:
+    stem, dot, suffix = name.rpartition(".")
+    if not stem:
+        stem, dot, suffix = name, "", ""
+    for number in range(1, MAX_COPIES + 1):
+        candidate = name if number == 1 else f"{stem}-{number}{dot}{suffix}"
+        path = folder / candidate
+        if not path.exists() or (path.stat().st_size == len(data) and path.read_bytes() == data):
+            return candidate
+    raise NodeError(f"there are {MAX_COPIES} artifacts called {name!r} already", code="artifact_failed")
 
 
 def _fault(name: str) -> str:

@@ -1,5 +1,6 @@
 """actors.artifacts: files of a run, whole or not there, and nowhere else."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,18 @@ async def test_a_temporary_folder_goes_with_its_runtime():
         await store.of("run").save("x.bin", b"data")
         assert store.root.is_dir()
     assert not store.root.exists()
+
+
+async def test_a_runtime_without_artifacts_touches_no_disk(tmp_path, monkeypatch):
+    """The temporary folder is made by the first file that needs it, and not to remove what never was."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    async with open_artifacts(None) as store:
+        store.of("run").url("x.bin")
+        await store.remove("run")
+        assert not list(tmp_path.iterdir())
+        await store.of("run").save("x.bin", b"data")
+        assert list(tmp_path.iterdir()) == [store.root]
+    assert not list(tmp_path.iterdir())
 
 
 async def test_removing_a_run_removes_its_files_only(tmp_path):
