@@ -85,7 +85,7 @@ async def serve(
 
 
 class Server:
-    """The house; see the theory of operation above. Tests may do without listeners, and bring `attend` streams.
+    """The house; see the theory of operation above. It may do without listeners, and `welcome` other transports.
 
     Args:
         runtime: what is served.
@@ -103,6 +103,8 @@ class Server:
         self._open = 0
         self._idle: set[trio.CancelScope] = set()
         """HTTP conversations that wait for a request."""
+        self._house_nursery: trio.Nursery | None = None
+        """While there is a house."""
         self._ending = trio.Event()
         self._ended = trio.Event()
         self._empty = trio.Event()
@@ -145,10 +147,12 @@ class Server:
                     nursery.start_soon(self._keeper.run)
                     nursery.start_soon(self._tell_health)
                     for listening in listeners.sockets:
-                        nursery.start_soon(self._accept, listening, nursery, name=f"listener {listening.getsockname()}")
+                        nursery.start_soon(self._accept, listening, name=f"listener {listening.getsockname()}")
+                    self._house_nursery = nursery
                     task_status.started(scope)
                     await trio.sleep_forever()
             finally:
+                self._house_nursery = None
                 self._runtime.observer.unscope("server")
 
     async def _tell_health(self) -> None:
@@ -170,18 +174,27 @@ class Server:
         self.sessions.end()
         await self.wait_empty()
 
-    async def _accept(self, listening: socket.socket, nursery: trio.Nursery) -> None:
+    async def _accept(self, listening: socket.socket) -> None:
         while True:  # noqa: ASYNC913  `accept` awaits
             try:
                 connected = await accept(listening)
             except trio.ClosedResourceError:
                 return  # noqa: ASYNC910  it awaited
-            if self._open >= self._settings.max_connections + UNHEARD:
+            try:
+                self.welcome(SocketTransport(connected), local=str(connected.getsockname()[0]))
+            except ConnectionRefusedError:
                 connected.close()
-                continue
-            local = str(connected.getsockname()[0])
-            attend = partial(self.attend, SocketTransport(connected), local=local)
-            nursery.start_soon(attend, name="connection")
+
+    def welcome(self, transport: Transport, *, local: str = "127.0.0.1") -> None:
+        """Have a task of the house `attend` one peer, as if it had come to a listener. Arguments as there.
+
+        Raises:
+            ConnectionRefusedError: the server ends, or has far too many connections; the transport is the caller's.
+        """
+        full = self._open >= self._settings.max_connections + UNHEARD
+        if self._house_nursery is None or self._ending.is_set() or full:
+            raise ConnectionRefusedError("the server takes no connection")
+        self._house_nursery.start_soon(partial(self.attend, transport, local=local), name="connection")
 
     async def attend(self, transport: Transport, *, local: str = "127.0.0.1") -> None:
         """Serve one peer until its connection is over; the transport is closed then, in any case.
