@@ -1,14 +1,27 @@
-"""Public: what the authors of extensions hold their work against. Needs pytest and pytest-trio; no server imports it.
+"""Public: what the authors of nodes and extensions hold their work against. No server imports it.
 
-`JournalConformance` and `DurableJournalConformance` are the promises of `actors.journal.Journal`, one test each; see
-`actors.testing.journals`.
+`chaos` tries a scenario with a fault at every point; see there. `JournalConformance` and `DurableJournalConformance`
+are the promises of `actors.journal.Journal`, one test each; see `actors.testing.journals`. These two are imported when
+they are first used: they need pytest and pytest-trio, which the rest does without.
 """
 
-import pytest
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-# Before the import: a failed assertion of these modules then shows its values, as one in a test file does.
-pytest.register_assert_rewrite("actors.testing.journals")
-
-from actors.testing.journals import DurableJournalConformance, JournalConformance  # noqa: E402  see above
+if TYPE_CHECKING:
+    from actors.testing.journals import DurableJournalConformance, JournalConformance
 
 __all__ = ["DurableJournalConformance", "JournalConformance"]
+
+
+def __getattr__(name: str) -> object:
+    """A conformance suite, imported on first use."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import pytest
+
+    # Before the import: a failed assertion of these modules then shows its values, as one in a test file does.
+    pytest.register_assert_rewrite("actors.testing.journals")
+    value = getattr(import_module("actors.testing.journals"), name)
+    globals()[name] = value
+    return value

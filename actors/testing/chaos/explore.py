@@ -1,0 +1,255 @@
+"""Tries every injection that a budget allows: a clean run tells where, and each is then a run of its own.
+
+Theory of operation: a scenario is run twice without a fault in each schedule, and has to take the same steps both
+times. Out of its trace come the candidates. First comes one of each stratum – fault, kind of target, line, kind of
+point –, so that a small budget has been everywhere; then the rest, in an order that is drawn at random but always the
+same. Of each invariant that did not hold the smallest injection is run once more, for its task tree.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from random import Random
+from typing import Generic, TypeVar
+
+import attrs
+
+from actors.testing.chaos import private
+from actors.testing.chaos.errors import ChaosError
+from actors.testing.chaos.faults import EVERYWHERE, Fault
+from actors.testing.chaos.injections import Injection
+from actors.testing.chaos.plan import Candidate, Points, candidates, places
+from actors.testing.chaos.report import Broken, Made, Report
+from actors.testing.chaos.schedules import FIFO
+from actors.testing.chaos.trace import Step, Trace
+from actors.testing.chaos.trial import Invariant, Play, World
+from actors.testing.chaos.tryout import Result, try_out
+
+__all__ = ["Budget", "explore", "replay"]
+
+W = TypeVar("W")
+
+
+@attrs.frozen
+class Budget:
+    """When to stop; None is never."""
+
+    runs: int | None = None
+    """Injections."""
+    seconds: float | None = None
+    """Real ones, from the first clean run on."""
+
+
+def explore(
+    scenario: Callable[[W], Awaitable[object]],
+    *,
+    world: World[W],
+    faults: Iterable[Fault],
+    invariants: Iterable[Invariant[W]] = (),
+    points: Points = "own",
+    schedules: Sequence[str] = (FIFO,),
+    budget: Budget | None = None,
+    scoped: bool = True,
+) -> Report:
+    """Run a scenario again and again, each time with one injection.
+
+    Synchronous: it owns `trio.run`.
+
+    Args:
+        scenario: is given the world, and ends by itself. It is called once a run.
+        world: opens what the scenario needs.
+        faults: what is done.
+        invariants: what must hold besides: nothing left running or told, nothing raised, no deadlock, no livelock.
+        points: after the steps of a target's own tasks, or `global`: after every step and before every batch.
+            Crash and Delay are about a task's own step, and keep to the first kind.
+        schedules: texts of `schedules`.
+        budget: without one, all there are.
+        scoped: whether nodes have scopes of their own, which is not what ships.
+
+    Raises:
+        NotDeterministic: two clean runs were not alike.
+        ChaosError: a schedule is none.
+    """
+    exploration = _Exploration(
+        Play(scenario, world, tuple(invariants)), points, tuple(schedules), scoped, tuple(faults)
+    )
+    return exploration.explore(budget or Budget())
+
+
+def replay(
+    scenario: Callable[[W], Awaitable[object]],
+    injection: str,
+    *,
+    world: World[W],
+    invariants: Iterable[Invariant[W]] = (),
+) -> Report:
+    """Make one injection again, with its task tree.
+
+    Args:
+        scenario: that of the exploration.
+        injection: the replay id.
+        world: that of the exploration.
+        invariants: those of the exploration.
+
+    Raises:
+        ChaosError: it is no replay id, or has no such point here.
+        NotDeterministic: two clean runs were not alike.
+    """
+    wanted = Injection.parse(injection)
+    play = Play(scenario, world, tuple(invariants))
+    where: Points = "own" if wanted.where == "own" else "global"
+    return _Exploration(play, where, (wanted.schedule,), wanted.scoped).replay(wanted)
+
+
+@attrs.define(eq=False)
+class _Exploration(Generic[W]):
+    """What was done so far."""
+
+    _play: Play[W]
+    _where: Points
+    _schedules: tuple[str, ...]
+    _scoped: bool
+    _faults: tuple[Fault, ...] = ()
+    _started: float = attrs.field(factory=time.monotonic, init=False)
+    _runs: int = attrs.field(default=0, init=False)
+    _made: list[Made] = attrs.field(factory=list, init=False)
+    _traces: dict[str, Trace | None] = attrs.field(factory=dict, init=False)
+    """Schedule → what its clean run went through; None if not all held in it."""
+    _left_out: dict[str, None] = attrs.field(factory=dict, init=False)
+
+    def explore(self, budget: Budget) -> Report:
+        """See above."""
+        until = None if budget.seconds is None else self._started + budget.seconds
+        for count, candidate in enumerate(self._candidates()):
+            if count == budget.runs or (until is not None and time.monotonic() >= until):
+                return self._report(complete=False)
+            self._made.append(_made(candidate, self._strike(candidate)))
+        return self._report(complete=not self._left_out)
+
+    def replay(self, injection: Injection) -> Report:
+        """See above."""
+        trace = self._trace(injection.schedule)
+        if trace is not None and injection.aim.kind != "none":
+            points = places(trace, injection.aim, self._where)
+            lines = [line for step, line, where in points if (step, where) == (injection.step, injection.where)]
+            if not lines:
+                raise ChaosError(f"{injection} has no point in this scenario")
+            candidate = Candidate(injection, lines[0])
+            self._made.append(_made(candidate, self._strike(candidate)))
+        return self._report(complete=False)
+
+    def _candidates(self) -> Iterator[Candidate]:
+        """All that could be made, in order. A schedule is only looked into when its turn comes."""
+        faults = [fault for fault in self._faults if private.available or not fault.private]
+        for fault in self._faults:
+            if fault not in faults:
+                self._left_out[f"{fault} (this trio is another one: {private.reason})"] = None
+        seen: set[tuple[object, ...]] = set()
+        rest: list[Candidate] = []
+        for schedule in self._schedules:
+            if schedule != FIFO and not private.available:
+                self._left_out[f"{schedule} (this trio is another one: {private.reason})"] = None
+                continue
+            trace = self._trace(schedule)
+            if trace is None:
+                self._left_out[f"{schedule} (its clean run is broken)"] = None
+                continue
+            for candidate in candidates(trace, faults, where=self._where, schedule=schedule, scoped=self._scoped):
+                if candidate.stratum in seen:
+                    rest.append(candidate)
+                else:
+                    seen.add(candidate.stratum)
+                    yield candidate
+        Random(0).shuffle(rest)
+        yield from rest
+
+    def _trace(self, schedule: str) -> Trace | None:
+        """Of the clean runs, made when it is first asked for."""
+        if schedule not in self._traces:
+            injection = Injection.clean(schedule, scoped=self._scoped)
+            first = self._run(injection, record=True)
+            first.trace.compare(self._run(injection, record=True).trace)
+            self._traces[schedule] = None if first.violations else first.trace
+            if first.violations:
+                self._made.append(_made(Candidate(injection, ""), first))
+        return self._traces[schedule]
+
+    def _strike(self, candidate: Candidate, *, draw: bool = False) -> Result:
+        injection = candidate.injection
+        trace = self._trace(injection.schedule)
+        if trace is None:
+            return self._run(injection, draw=draw)
+        expected = trace.steps[injection.step - 1] if injection.where != "batch" else None
+        return self._run(injection, steps=len(trace.steps), expected=expected, draw=draw)
+
+    def _run(
+        self,
+        injection: Injection,
+        *,
+        steps: int = 0,
+        expected: Step | None = None,
+        record: bool = False,
+        draw: bool = False,
+    ) -> Result:
+        self._runs += 1
+        length = 0
+        if injection.schedule != FIFO:
+            fifo = self._trace(FIFO)
+            length = len(fifo.steps) if fifo is not None else 0
+        return try_out(
+            self._play, injection, steps=steps, fifo_steps=length, expected=expected, record=record, draw=draw
+        )
+
+    def _report(self, *, complete: bool) -> Report:
+        reached = tuple(schedule for schedule in self._schedules if schedule in self._traces)
+        return Report(
+            name=getattr(self._play.scenario, "__name__", repr(self._play.scenario)),
+            where=self._where,
+            schedules=reached,
+            points=self._points(),
+            injections=tuple(self._made),
+            complete=complete,
+            broken=tuple(self._broken()),
+            left_out=tuple(self._left_out),
+            runs=self._runs,
+            seconds=time.monotonic() - self._started,
+        )
+
+    def _points(self) -> dict[str, int]:
+        """Of each target, in the first schedule."""
+        trace = self._traces.get(self._schedules[0])
+        if trace is None:
+            return {}
+        aims = [aim for fault in self._faults for aim in fault.aims(tuple(trace.scopes), tuple(trace.actions))]
+        counts: dict[str, int] = {}
+        for aim in aims:
+            if aim.at != EVERYWHERE:
+                counts[aim.at] = max(counts.get(aim.at, 0), len(list(places(trace, aim, self._where))))
+        return counts
+
+    def _broken(self) -> Iterator[Broken]:
+        """Each invariant with its smallest injection, which is made once more."""
+        found: dict[str, list[Made]] = {}
+        for made in self._made:
+            for invariant in dict.fromkeys(violation.invariant for violation in made.violations):
+                found.setdefault(invariant, []).append(made)
+        for invariant, all_made in found.items():
+            smallest = min(all_made, key=lambda made: (self._schedules.index(made.schedule), made.step))
+            result = self._strike(Candidate(Injection.parse(smallest.id), smallest.line), draw=True)
+            again = any(violation.invariant == invariant for violation in result.violations)
+            tree = result.tree if again else f"(made once more, it held)\n{result.tree}"
+            yield Broken(invariant, len(all_made), smallest, tree)
+
+
+def _made(candidate: Candidate, result: Result) -> Made:
+    injection = candidate.injection
+    aim = injection.aim
+    return Made(
+        id=str(injection),
+        fault=aim.kind,
+        target=aim.at,
+        step=injection.step,
+        line=candidate.line,
+        schedule=injection.schedule,
+        struck=result.struck,
+        violations=result.violations,
+    )
