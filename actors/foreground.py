@@ -30,6 +30,7 @@ import trio
 from platformdirs import user_state_path
 
 from actors.errors import ActorsError, JournalError
+from actors.garbage import collect_garbage
 from actors.interrupts import open_interrupts
 from actors.registry import Registry
 from actors.runtime import Run, open_runtime
@@ -81,7 +82,10 @@ async def _serve(settings: Settings, registry: Registry) -> int:
             if not addresses:
                 return FAILED
             _announce(addresses)
-            number = await arrivals.receive()
+            async with trio.open_nursery() as meanwhile:
+                meanwhile.start_soon(collect_garbage, lambda: bool(runtime.unfinished()), name="garbage")
+                number = await arrivals.receive()
+                meanwhile.cancel_scope.cancel()
             logger.info("%s: ending; a second one kills", number.name)
             last_resort = threading.Timer(
                 min(settings.shutdown_grace, threading.TIMEOUT_MAX), os._exit, [SIGNALLED + number]
