@@ -183,7 +183,7 @@ class Sweep:
         self.empty = False
         for delete in (
             "DELETE FROM recent WHERE rowid IN (SELECT rowid FROM recent WHERE run = ?1 LIMIT ?2)",
-            "DELETE FROM events WHERE run = ?1 AND seq IN (SELECT seq FROM events WHERE run = ?1 LIMIT ?2)",
+            "DELETE FROM chunks WHERE number IN (SELECT number FROM chunks WHERE run = ?1 LIMIT ?2)",
             "DELETE FROM notes WHERE run = ?1 AND key IN (SELECT key FROM notes WHERE run = ?1 LIMIT ?2)",
             "DELETE FROM controls WHERE run = ?1 AND number IN (SELECT number FROM controls WHERE run = ?1 LIMIT ?2)",
         ):

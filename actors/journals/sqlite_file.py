@@ -2,8 +2,9 @@
 
 Theory of operation: an event is written twice. First into `recent`, in the order in which all runs speak, so that a
 commit of a thousand runs touches a few pages and not a thousand; from there, many at a time and sorted by run, into
-`events`, where a run's events lie side by side for whoever reads them. An event is in one of the two, and what a run
-has in `recent` is newer than what it has in `events`.
+`chunks`, each with some successive events of one run, joined by commas, for whoever reads them. Both tables only grow
+at their end, which is what a B-tree does best. An event is in one of the two, and what a run has in `recent` is newer
+than what it has in `chunks`.
 
 A run has a number of its own, so that a row is small; numbers count up and are the order of a list. What was trimmed
 has lost its row in `runs`, which is what counts; its other rows are deleted later, little by little, and until then
@@ -21,6 +22,7 @@ from urllib.parse import quote
 from actors.errors import JournalError
 
 __all__ = [
+    "CHUNK_EVENTS",
     "SETTLE_BYTES",
     "SETTLE_EVENTS",
     "fault",
@@ -32,8 +34,8 @@ __all__ = [
     "unusable",
 ]
 
-VERSION: Final = 1
-"""Of the tables. A file of a newer one is refused."""
+VERSION: Final = 2
+"""Of the tables. A file of a newer one is refused, one of an older is brought up to it."""
 
 APPLICATION: Final = 0x63616C6C
 """`PRAGMA application_id`: the file is a journal, and not somebody's other database ("call")."""
@@ -47,12 +49,34 @@ CACHE_KIB: Final = 16 * 1024
 WAL_BYTES: Final = 32 * 2**20
 """A write-ahead log that has grown beyond this is cut back when it begins anew."""
 
-SETTLE_EVENTS: Final = 16_384
+LOG_PAGES: Final = 4_096
+"""A write-ahead log of this length is copied into the file: long enough that a page which is written again and again,
+as those of a thousand runs are, is copied once."""
+
+CHUNK_EVENTS: Final = 64
+CHUNK_BYTES: Final = 2**16
+"""A chunk ends where a run's seq, or the bytes of its events that are sorted in with it, pass a multiple of these: what
+one look reads at least, and how far apart they may lie."""
+
+SETTLE_EVENTS: Final = 32_768
 SETTLE_BYTES: Final = 8 * 2**20
 """As much lies in `recent` before it is sorted in: enough that a run has several events for each page they go to,
 little enough that the commit in which it happens is no long one."""
 
-_TABLES: Final = """
+_CHUNKS: Final = """
+CREATE TABLE chunks (
+    number INTEGER PRIMARY KEY, run INTEGER NOT NULL, last INTEGER NOT NULL, bodies BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX chunks_run ON chunks (run, last);
+CREATE VIEW summaries AS
+    WITH fresh AS MATERIALIZED (SELECT run, max(seq) AS seq FROM recent GROUP BY run)
+    SELECT
+        number, run_id, workflow_id, status, created_at, total_nodes, ended_at, error,
+        coalesce(last_seq, fresh.seq, (SELECT max(last) FROM chunks WHERE run = runs.number), 0) AS newest
+    FROM runs LEFT JOIN fresh ON fresh.run = number;
+"""
+
+_TABLES: Final = f"""
 CREATE TABLE runs (
     number INTEGER PRIMARY KEY, run_id TEXT NOT NULL UNIQUE, workflow_id TEXT NOT NULL, queue TEXT NOT NULL,
     created_at REAL NOT NULL, token INTEGER NOT NULL, owner TEXT NOT NULL, status TEXT NOT NULL,
@@ -63,16 +87,8 @@ CREATE INDEX runs_status ON runs (status, number);
 CREATE INDEX runs_open ON runs (number) WHERE closed IS NULL;
 CREATE INDEX runs_ended ON runs (ended_at) WHERE closed IS NOT NULL;
 CREATE TABLE specs (run INTEGER PRIMARY KEY, body BLOB NOT NULL) STRICT;
-CREATE TABLE events (
-    run INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (run, seq)
-) WITHOUT ROWID, STRICT;
 CREATE TABLE recent (run INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL) STRICT;
-CREATE VIEW summaries AS
-    WITH fresh AS MATERIALIZED (SELECT run, max(seq) AS seq FROM recent GROUP BY run)
-    SELECT
-        number, run_id, workflow_id, status, created_at, total_nodes, ended_at, error,
-        coalesce(last_seq, fresh.seq, (SELECT max(seq) FROM events WHERE run = number), 0) AS newest
-    FROM runs LEFT JOIN fresh ON fresh.run = number;
+{_CHUNKS}
 CREATE TABLE notes (
     run INTEGER NOT NULL, key TEXT NOT NULL, value BLOB NOT NULL, PRIMARY KEY (run, key)
 ) WITHOUT ROWID, STRICT;
@@ -83,7 +99,22 @@ CREATE TABLE sessions (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID, S
 CREATE TABLE trash (run INTEGER PRIMARY KEY, run_id TEXT NOT NULL) STRICT;
 """
 
-_SETTLE: Final = "INSERT INTO events (run, seq, body) SELECT run, seq, body FROM recent ORDER BY run, seq"
+_SETTLE: Final = """
+INSERT INTO chunks (run, last, bodies)
+SELECT run, max(seq), CAST(group_concat(body) AS BLOB) FROM (
+    SELECT run, seq, body, sum(length(body)) OVER (PARTITION BY run ORDER BY seq) / :bytes AS part FROM {table}
+) GROUP BY run, seq / :events, part
+"""
+
+_CHUNK: Final = {"events": CHUNK_EVENTS, "bytes": CHUNK_BYTES}
+
+_FROM_1: Final = (
+    "DROP VIEW summaries",
+    *filter(str.strip, _CHUNKS.split(";")),
+    _SETTLE.format(table="events"),
+    "DROP TABLE events",
+)
+"""Version 1 had a row for each event."""
 
 _REASONS: Final = {
     sqlite3.SQLITE_FULL: "there is no room on the disk",
@@ -138,7 +169,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 def settle(connection: sqlite3.Connection) -> None:
     """Sort what is in `recent` into `events`. Called within a transaction."""
-    connection.execute(_SETTLE)
+    connection.execute(_SETTLE.format(table="recent"), _CHUNK)
     connection.execute("DELETE FROM recent")
 
 
@@ -199,6 +230,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     if not tables:
         connection.executescript(
@@ -207,4 +239,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     else:
         # Finds out now, and not at the first run, whether it may be written.
         connection.execute("BEGIN IMMEDIATE")
+        if version == 1:
+            for statement in _FROM_1:
+                connection.execute(statement, _CHUNK if ":" in statement else ())
+            connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")

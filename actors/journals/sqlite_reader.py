@@ -21,7 +21,7 @@ import trio
 
 from actors.errors import JournalError, UnknownRun
 from actors.journal import ControlEntry, Page, RunPage
-from actors.journals.sqlite_file import fault, open_reader
+from actors.journals.sqlite_file import CHUNK_EVENTS, fault, open_reader
 from protocol.entries import unpack_json, unpack_many
 from protocol.errors import BadEntry
 from protocol.messages import Event, Json, RunSummary
@@ -52,21 +52,26 @@ _T = TypeVar("_T")
 
 _KEY: Final = "SELECT number, run_id, workflow_id, closed FROM runs WHERE run_id = ?"
 
-_PAGE: Final = """
-SELECT group_concat(body), count(*), total(length(body)) FROM (
+_SETTLED: Final = """
+SELECT group_concat(bodies), total(length(bodies)), (SELECT max(last) FROM chunks WHERE run = ?1) FROM (
+    SELECT bodies, sum(length(bodies)) OVER (ORDER BY last) - length(bodies) AS before
+    FROM chunks WHERE run = ?1 AND last > ?2 AND last < ?2 + ?3 + ?5
+) WHERE before < ?4
+"""
+"""Whole chunks, the first and last of which may have more than was asked for."""
+_RECENT: Final = """
+SELECT group_concat(body) FROM (
     SELECT body, sum(length(body)) OVER (ORDER BY seq) - length(body) AS before FROM (
-        SELECT seq, body FROM TABLE WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3
+        SELECT seq, body FROM recent WHERE run = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3
     )
 ) WHERE before < ?4
 """
-_SETTLED: Final = _PAGE.replace("TABLE", "events")
-_RECENT: Final = _PAGE.replace("TABLE", "recent")
 
 _NEWEST: Final = """
 SELECT coalesce(
     last_seq,
     (SELECT max(seq) FROM recent WHERE run = number),
-    (SELECT max(seq) FROM events WHERE run = number),
+    (SELECT max(last) FROM chunks WHERE run = runs.number),
     0
 ) FROM runs WHERE number = ?
 """
@@ -172,14 +177,19 @@ def tail(connection: sqlite3.Connection, key: RunKey, after: int, limit: int) ->
 
 
 def page(connection: sqlite3.Connection, key: RunKey, after: int, limit: int) -> list[Event]:
-    """Events after a seq: as many as were asked for, as there are, or as fit on a page, but one at least."""
+    """Events after a seq: no more than were asked for, than there are, or than fit on a page; but one at least."""
     limit = min(max(limit, 1), MAX_INTEGER)
-    joined, count, size = connection.execute(_SETTLED, (key.number, after, limit, PAGE_BYTES)).fetchone()
+    joined, size, settled = connection.execute(
+        _SETTLED, (key.number, after, limit, PAGE_BYTES, CHUNK_EVENTS)
+    ).fetchone()
     events = unpack_many(joined or "", run_id=key.run_id, workflow_id=key.workflow_id)
-    if count < limit and size < PAGE_BYTES:
-        after = events[-1].seq if events else after
-        asked = (key.number, after, limit - count, PAGE_BYTES - int(size))
-        (joined, _, _) = connection.execute(_RECENT, asked).fetchone()
+    if events:
+        skipped = after + 1 - events[0].seq
+        events = events[skipped : skipped + limit]
+        after = events[-1].seq
+    if after >= (settled or 0) and len(events) < limit and size < PAGE_BYTES:
+        asked = (key.number, after, limit - len(events), PAGE_BYTES - int(size))
+        (joined,) = connection.execute(_RECENT, asked).fetchone()
         events += unpack_many(joined or "", run_id=key.run_id, workflow_id=key.workflow_id)
     return events
 

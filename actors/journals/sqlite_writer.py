@@ -45,9 +45,9 @@ LAST_RETRY_SECONDS: Final = 1.0
 GIVE_UP_SECONDS: Final = 5.0
 """After `close`, if nothing can be written."""
 
-STEP_SECONDS: Final = 0.002
+STEP_SECONDS: Final = 0.001
 """So long is told what was committed before others have a turn."""
-WAKE_TASKS: Final = 64
+WAKE_TASKS: Final = 16
 """So many that await a group are woken before others have a turn; what they hand over is written meanwhile."""
 
 MAX_VALUES: Final = 32_766

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -361,7 +361,7 @@ async def test_events_are_read_the_same_before_and_after_they_are_sorted_in(path
     monkeypatch.setattr(sqlite_writer, "SETTLE_EVENTS", 40)
     async with SqliteJournal(path) as journal:
         claims = {run: await claimed(journal, f"r{run}", f"w{run}") for run in (1, 2, 3)}
-        for seq in range(1, 60):
+        for seq in range(1, 150):
             for run, claim in claims.items():
                 await journal.append_nowait(claim, lines(seq, seq, f"r{run}", f"w{run}"))
             if seq % 7 == 0:
@@ -373,7 +373,37 @@ async def test_events_are_read_the_same_before_and_after_they_are_sorted_in(path
                 assert {row.last_seq for row in (await journal.list_runs()).runs} == {seq}
     async with SqliteJournal(path) as journal:
         for run in claims:
-            assert await seqs(journal, f"r{run}") == list(range(1, 60))
+            assert await seqs(journal, f"r{run}") == list(range(1, 150))
+
+
+async def test_a_file_of_the_first_version_is_brought_up(path):
+    """Nothing of it is lost, wherever its events lie."""
+    async with SqliteJournal(path) as journal:
+        await journal.append_nowait(await claimed(journal), [started(), *lines(2, 200)])
+        await over(journal, "r2", "w2")
+    with closing(sqlite3.connect(path)) as file:
+        file.executescript(
+            """
+            BEGIN;
+            DROP VIEW summaries;
+            DROP TABLE chunks;
+            CREATE TABLE events (
+                run INTEGER NOT NULL, seq INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (run, seq)
+            ) WITHOUT ROWID, STRICT;
+            INSERT INTO events SELECT run, seq, body FROM recent WHERE run = 2 OR seq < 170;
+            DELETE FROM recent WHERE run = 2 OR seq < 170;
+            CREATE VIEW summaries AS SELECT number FROM runs;
+            PRAGMA user_version = 1;
+            COMMIT;
+            """
+        )
+    async with SqliteJournal(path) as journal:
+        assert await seqs(journal) == list(range(1, 201))
+        assert await seqs(journal, "r2") == [1, 2]
+        assert [row.last_seq for row in (await journal.list_runs()).runs] == [2, 200]
+        await journal.append_nowait((await journal.claim(lease=60.0))[0], lines(201, 210))
+    async with SqliteJournal(path) as journal:
+        assert await seqs(journal) == list(range(1, 211))
 
 
 async def test_a_page_ends_before_it_is_too_large(path, monkeypatch):
@@ -416,7 +446,7 @@ async def test_trimming_gives_the_room_back(path, monkeypatch):
     async with SqliteJournal(path) as journal:
         await until(lambda: rows(path, "trash") == 0 and rows(path, "runs") == 1)
         await until(lambda: pages(path) * 4096 < large // 4)
-        assert (rows(path, "events") + rows(path, "recent"), rows(path, "specs")) == (2, 1)
+        assert (rows(path, "chunks") + rows(path, "recent"), rows(path, "specs")) == (2, 1)
         assert await seqs(journal, "r2") == [1, 2]
     assert path.stat().st_size < large // 4
 
@@ -431,7 +461,7 @@ async def test_what_is_followed_is_deleted_later(path):
             assert rows(path, "trash") == 1
             assert [event.seq async for event in events] == [2]
         await until(lambda: rows(path, "trash") == 0)
-        assert rows(path, "events") + rows(path, "recent") == 0
+        assert rows(path, "chunks") + rows(path, "recent") == 0
 
 
 async def test_texts_that_sqlite_can_not_take_cost_nobody_a_run(path):
