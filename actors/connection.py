@@ -223,6 +223,7 @@ class Connection:
         socket: WebSocketConnection | None = None
         until = math.inf
         self._runtime.observer.scope(label, self._scope)
+        self._runtime.observer.action(f"{label}/close", partial(self.close, GOING_AWAY, "closed by an observer"))
         try:
             async with trio.open_nursery() as nursery:
                 try:

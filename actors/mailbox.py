@@ -82,6 +82,13 @@ class Mailbox:
         self._commands += 1
         self._send.send_nowait(ask)
 
+    def offer(self, command: object) -> None:
+        """Hand a command over whose answer nobody waits for; nothing happens if there is no room, or nobody left."""
+        try:
+            self.tell(Ask(command, _unheard, _unheard))
+        except (ActorGone, Busy):
+            pass
+
     def report(self, message: object) -> None:
         """Hand a report over; it always fits. After the end it is dropped: nobody is left to whom it matters."""
         if not self._closed:
@@ -152,3 +159,7 @@ class Mailbox:
         if isinstance(message, Ask):
             self._commands -= 1
         return message
+
+
+def _unheard(answer: object) -> None:
+    pass

@@ -1,9 +1,10 @@
 """The one seam through which tests and metrics look into the runtime.
 
 Every actor tells the observer the cancel scope it lives in, under a stable label (`run:<id>`, `node:<id>`,
-`conn:<session>`, `hub`, `server`), and the synchronous commands that someone outside could give it at any time. The
-null observer does nothing and costs one attribute look-up; nothing in the runtime behaves differently under another
-one, except that each node then has a cancel scope of its own.
+`conn:<session>`, `hub`, `server`), and the synchronous commands that someone outside could give it at any time
+(`run:<id>/pause`, `/resume`, `/stop`, `conn:<session>/close`), which stay harmless after the actor's end. The null
+observer does nothing and costs one attribute look-up; nothing in the runtime behaves differently under another one,
+except that each node then has a cancel scope of its own.
 """
 
 from collections.abc import Callable
@@ -29,7 +30,7 @@ class Observer(Protocol):
         """An actor's scope was left."""
 
     def action(self, label: str, fn: Callable[[], object]) -> None:
-        """`fn` is a command that may be given to the actor now, from any place in the same thread."""
+        """`fn` is a command that may be given to the actor from now on, from any place in the same thread."""
 
 
 class _Null:

@@ -29,6 +29,7 @@ cancelled without grace, the journal has what was handed over, and no ending is 
 import logging
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -55,6 +56,7 @@ from actors.timers import RunClock, Timers
 from protocol.execution import ExecutionConfig
 from protocol.graph import Problem
 from protocol.messages import (
+    Control,
     NodeProgress,
     RunChanged,
     RunEnded,
@@ -127,7 +129,7 @@ class RunActor:
         make_port: what its nodes get, from the actor and what their expressions may name.
         progress: hears how far nodes are.
         wall: the time, seconds since the epoch.
-        observer: is told its scope, as `run:<id>`.
+        observer: is told its scope, as `run:<id>`, and how to pause, resume and stop it.
     """
 
     def __init__(
@@ -224,6 +226,8 @@ class RunActor:
         self._recorder.begin(claim)
         label = f"run:{self.plan.run_id}"
         self._observer.scope(label, self._scope)
+        for action in ("pause", "resume", "stop"):
+            self._observer.action(f"{label}/{action}", partial(self.mailbox.offer, Control(action=action)))
         try:
             with self._scope:
                 await self._supervise(past)
