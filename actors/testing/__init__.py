@@ -1,8 +1,9 @@
 """Public: what the authors of nodes and extensions hold their work against. No server imports it.
 
-`chaos` tries a scenario with a fault at every point; see there. `JournalConformance` and `DurableJournalConformance`
-are the promises of `actors.journal.Journal`, one test each; see `actors.testing.journals`. These two are imported when
-they are first used: they need pytest and pytest-trio, which the rest does without.
+`chaos` tries a scenario with a fault at every point, and `memory_server` is a whole server with its clients in memory;
+see there. `JournalConformance` and `DurableJournalConformance` are the promises of `actors.journal.Journal`, one test
+each; see `actors.testing.journals`. These two are imported when they are first used: they need pytest and pytest-trio,
+which the rest does without.
 """
 
 from importlib import import_module
