@@ -89,7 +89,7 @@ class Arrears:
                 missed += [
                     row.run_id
                     for row in page.runs
-                    if standing.at <= row.created_at < until
+                    if standing.at <= row.created_at <= until
                     and row.run_id not in standing.positions
                     and standing.interests.of(run_id=row.run_id, workflow_id=row.workflow_id) is not None
                 ]
