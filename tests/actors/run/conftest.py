@@ -1,6 +1,5 @@
 """A world to run graphs in: the real runtime on the virtual clock, with nodes that do what a test says."""
 
-import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ from actors.context import NodeContext
 from actors.registry import Registry, node
 from actors.runtime import open_runtime
 from actors.settings import Settings
+from actors.testing.flows import flow
 from protocol.messages import ControlReply, Event, Logged, NodeChanged, RunChanged, RunEnded
 from protocol.states import ENDED, NODE, NODE_ENDED, RUN, NodeStatus, RunStatus
 from protocol.view import View
@@ -21,24 +21,6 @@ if TYPE_CHECKING:
     from actors.runtime import Runtime
 
 Deed = Callable[[NodeContext[Any]], Awaitable[object]]
-
-
-def flow(edges: str, **nodes: Any) -> dict[str, Any]:
-    """A graph: `"s >> a; a:error >> b"`, and kinds: `a="wait"` or `a=("wait", {"duration": 5})`. `s` is its start."""
-    kinds = {"s": ("start", {"waitTime": 0})} | {
-        name.replace("_", "-"): (kind, {}) if isinstance(kind, str) else kind for name, kind in nodes.items()
-    }
-    listed = [
-        {"id": name, "type": kind, "data": {"config": {"waitTime": 0, **config}}}
-        for name, (kind, config) in kinds.items()
-    ]
-    links = []
-    for chain in filter(None, (part.strip() for part in edges.split(";"))):
-        ends = [end.strip() for end in chain.split(">>")]
-        for source, target in itertools.pairwise(ends):
-            name, _, port = source.partition(":")
-            links.append({"source": name, "target": target.partition(":")[0], "sourceHandle": port or None})
-    return {"nodes": listed, "edges": links}
 
 
 def check(events: list[Event], view: View) -> None:
