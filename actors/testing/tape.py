@@ -71,6 +71,8 @@ class TapeJournal(MemoryJournal):
 
     published: dict[str, list[Event]] = attrs.field(factory=dict, init=False)
     """What subscribers could hear, by run."""
+    unheard: dict[str, list[Event]] = attrs.field(factory=dict, init=False)
+    """What was committed when nobody was attached: before the runtime is open, and after it."""
     _queue: list[_Append] = attrs.field(factory=list, init=False)
     _bell: trio.Event = attrs.field(factory=trio.Event, init=False)
     _ending: bool = attrs.field(default=False, init=False)
@@ -126,6 +128,8 @@ class TapeJournal(MemoryJournal):
                 other._leases.add(run_id, "")
             if self._latest[record.workflow_id] is record:
                 other._latest[record.workflow_id] = copy
+        other.published = {run_id: list(events) for run_id, events in self.published.items()}
+        other.unheard = {run_id: list(events) for run_id, events in self.unheard.items()}
         other._numbers = self._numbers
         other._sessions = dict(self._sessions)
         return other
@@ -189,6 +193,8 @@ class TapeJournal(MemoryJournal):
                 for append in taken:
                     try:
                         super().append_nowait(append.claim, append.events, append.notes, close=append.close)
+                        if self._published is None:
+                            self.unheard.setdefault(append.claim.run_id, []).extend(append.events)
                         append.finish()
                     except JournalError as error:
                         append.finish(error)

@@ -1,6 +1,8 @@
 """What the kit raises: at whoever asks it, and into what it tries."""
 
-__all__ = ["ChaosError", "ChaosFailure", "Crashed", "NotDeterministic"]
+from collections.abc import Iterator
+
+__all__ = ["ChaosError", "ChaosFailure", "Crashed", "NotDeterministic", "leaves"]
 
 
 class ChaosError(Exception):
@@ -20,3 +22,12 @@ class ChaosFailure(AssertionError):
 
 class Crashed(Exception):
     """What the fault `Crash` raises out of a wait."""
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The errors in a group of groups; of one that is none, itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error

@@ -1,0 +1,206 @@
+"""What holds of callboard whatever strikes it: `STANDARD`, one invariant for each promise.
+
+Each is a function of a `House` that is closed; most look at one run after the other, at the events that were committed.
+A run that was cut from outside may have no ending: the next process goes on with it. It never has two.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
+
+from actors.testing.chaos.trial import Invariant
+from actors.testing.chaos.world import House
+from protocol.messages import Event, NodeChanged, RunChanged, RunEnded, RunStarted
+from protocol.states import ENDED, NODE, NODE_ENDED, RUN, NodeStatus, RunStatus
+from protocol.view import View
+
+__all__ = ["STANDARD"]
+
+STOP_SLACK_S: Final = 1.0
+"""What a stop may take beyond its grace."""
+
+
+def _per_run(check: Callable[[House, str, Sequence[Event]], Iterable[str]]) -> Callable[[House], Iterator[str]]:
+    def checked(house: House) -> Iterator[str]:
+        for run_id in house.journal.run_ids:
+            for text in check(house, run_id, house.journal.events(run_id)):
+                yield f"run {run_id}: {text}"
+
+    return checked
+
+
+def _one_ending(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
+    endings = [event.seq for event in events if isinstance(event, RunEnded)]
+    stored = house.journal.status(run_id)
+    if len(endings) > 1:
+        yield f"it ended {len(endings)} times, at {endings}"
+    elif endings and endings[0] != len(events):
+        yield f"it ended at {endings[0]}, and {len(events) - endings[0]} events follow"
+    elif not endings and stored in ENDED:
+        yield f"it is stored as {stored}, and never ended"
+
+
+def _stored(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
+    stored = house.journal.status(run_id)
+    said = [event.status for event in events if isinstance(event, RunStarted | RunChanged | RunEnded)]
+    if said and said[-1] != stored:
+        yield f"it is stored as {stored}, and its last event says {said[-1]}"
+
+
+def _gapless(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
+    if [event.seq for event in events] != list(range(1, len(events) + 1)):
+        yield f"its seqs are {[event.seq for event in events]}"
+
+
+def _published(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
+    published = house.journal.published.get(run_id, [])
+    unheard = {event.seq for event in house.journal.unheard.get(run_id, ())}
+    if published != [event for event in events if event.seq not in unheard]:
+        yield f"{len(events)} events were committed, {len(unheard)} unheard, and {len(published)} published, or others"
+
+
+def _transitions(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
+    status, nodes = RunStatus.PENDING, dict[tuple[str, tuple[int, ...]], NodeStatus]()
+    loops = house.runs[run_id].workflow.loops if run_id in house.runs else {}
+    for event in events:
+        match event:
+            case RunStarted() | RunChanged() | RunEnded():
+                if event.status not in RUN[status].values():
+                    yield f"{status} → {event.status} at {event.seq}"
+                status = event.status
+            case NodeChanged():
+                key = (event.node_id, event.iteration)
+                if event.status is NodeStatus.RUNNING and event.attempt > 1:
+                    # The next attempt of a loop begins with its first turn: its body has not been anywhere yet.
+                    body = {name for name, loop in loops.items() if loop == event.node_id}
+                    nodes = {other: at for other, at in nodes.items() if other[0] not in body}
+                before = nodes.get(key, NodeStatus.PENDING)
+                if event.status not in NODE[before]:
+                    yield f"{_name(event)}: {before} → {event.status} at {event.seq}"
+                nodes[key] = event.status
+            case _:
+                pass
+
+
+def _begins(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
+    status = RunStatus.PENDING
+    for event in events:
+        match event:
+            case RunStarted() | RunChanged() | RunEnded():
+                status = event.status
+            case NodeChanged(status=NodeStatus.RUNNING) if status not in {RunStatus.RUNNING, RunStatus.PAUSING}:
+                yield f"{_name(event)} begins at {event.seq}, while the run is {status}"
+            case _:
+                pass
+
+
+def _quiet(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
+    running: set[tuple[str, tuple[int, ...]]] = set()
+    loops = house.runs[run_id].workflow.bodies if run_id in house.runs else {}
+    for event in events:
+        match event:
+            case NodeChanged():
+                change = running.add if event.status is NodeStatus.RUNNING else running.discard
+                change((event.node_id, event.iteration))
+            case RunChanged(status=RunStatus.PAUSED):
+                # A loop runs over all its turns, also while it rests between two.
+                if busy := sorted(name for name, _ in running if name not in loops):
+                    yield f"it is paused at {event.seq}, and {', '.join(busy)} in flight"
+            case _:
+                pass
+
+
+def _ends(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
+    if not events or not isinstance(events[-1], RunEnded):
+        return
+    last: dict[tuple[str, tuple[int, ...]], NodeChanged] = {}
+    for event in events:
+        if isinstance(event, NodeChanged):
+            last[event.node_id, event.iteration] = event
+    for event in last.values():
+        if event.status not in NODE_ENDED:
+            yield f"it has ended, and {_name(event)} is {event.status} since {event.seq}"
+
+
+def _folds(house: House) -> Iterator[str]:
+    for snapshot in house.snapshots:
+        run = house.runs.get(snapshot.run_id)
+        if run is None:
+            continue
+        again = View(run.workflow, run_id=run.id, workflow_id=run.workflow_id)
+        for event in house.journal.events(run.id)[: snapshot.last_seq]:
+            again.apply(event)
+        shown = (snapshot.status, dict(snapshot.nodes), dict(snapshot.edges), snapshot.last_seq)
+        if shown != (again.status, again.nodes, again.edges, again.last_seq):
+            yield f"run {run.id}: what is shown at {snapshot.last_seq} is not what its events say"
+
+
+def _heard(house: House) -> Iterator[str]:
+    for number, peer in enumerate(house.peers, 1):
+        newest: dict[str, int] = {}
+        for message in peer.heard:
+            run_id, _, seq = str(message.get("id", "")).rpartition(":")
+            payload = message.get("payload") or {}
+            if message.get("type") == "workflow.subscribe":
+                # From here on this is what it asked for: an explicit position moves the cursor.
+                newest.pop(str(payload.get("run_id") or message.get("run_id")), None)
+            elif message.get("seq") is not None and run_id:
+                expected = newest.get(run_id, int(seq) - 1) + 1 + int(message.get("conflated") or 0)
+                if run_id in newest and int(seq) > expected:
+                    yield f"peer {number}: {run_id}:{seq} where {expected} comes next"
+                newest[run_id] = int(seq)
+    for number, seen in enumerate(house.seen, 1):
+        seqs = [event.seq for event in seen]
+        if seen and seqs != list(range(seqs[0], seqs[0] + len(seqs))):
+            yield f"follower {number} of {seen[0].run_id} saw {seqs}"
+
+
+def _once(house: House) -> Iterator[str]:
+    again = sum(count - 1 for count in house.effects.values())
+    for key, count in house.effects.items():
+        if count > house.lives:
+            yield f"{key} happened {count} times"
+    if again and not house.killed and not house.trial.struck:
+        yield f"effects happened again, and nothing struck: {dict(house.effects)}"
+
+
+def _stops(house: House) -> Iterator[str]:
+    for run_id, told in house.stops.items():
+        bound = told + house.settings.stop_grace + STOP_SLACK_S
+        for event in house.journal.events(run_id):
+            if isinstance(event, RunEnded) and event.at > max(bound, told):
+                yield f"run {run_id} was told to stop at {told}, and ended {event.at - told:.1f} s later"
+
+
+def _frames(house: House) -> Iterable[str]:
+    return house.faults
+
+
+def _bugs(house: House) -> Iterator[str]:
+    yield from house.errors
+    for run_id in house.journal.run_ids:
+        for event in house.journal.events(run_id):
+            if isinstance(event, RunEnded) and event.code == "internal_error" and "Crashed" not in (event.error or ""):
+                yield f"run {run_id} ended by a bug: {event.error}"
+
+
+def _name(event: NodeChanged) -> str:
+    return "".join((event.node_id, *(f"#{turn}" for turn in event.iteration)))
+
+
+STANDARD: Final[tuple[Invariant[House], ...]] = (
+    Invariant("one ending, and nothing after it", _per_run(_one_ending)),
+    Invariant("stored status = the last one said", _per_run(_stored)),
+    Invariant("gapless in the journal", _per_run(_gapless)),
+    Invariant("journal = what was published", _per_run(_published)),
+    Invariant("legal transitions only", _per_run(_transitions)),
+    Invariant("nothing begins unless the run is running", _per_run(_begins)),
+    Invariant("paused: nothing is in flight", _per_run(_quiet)),
+    Invariant("every node that began has one end", _per_run(_ends)),
+    Invariant("snapshot = fold of the events", _folds),
+    Invariant("gapless at each subscriber, or it is said", _heard),
+    Invariant("an effect happens once", _once),
+    Invariant("a stop takes effect in time", _stops),
+    Invariant("no WebSocket protocol error", _frames),
+    Invariant("no bug is logged", _bugs),
+)
+"""All of them."""
