@@ -217,19 +217,15 @@ class Peer:
         self.cable = cable
         self.heard: list[Message] = []
         """Every message that was received, those that `receive` passed over too."""
-        self._socket = socket
+        self.socket = socket
+        """Of trio-websocket, for what there is no word for here."""
         self._coming: deque[Message] = deque()
         """The rest of a batch."""
 
     @property
     def closed(self) -> CloseReason | None:
         """How it was closed, and by 1006 that it broke; None: it is open."""
-        return self._socket.closed
-
-    @property
-    def subprotocol(self) -> str | None:
-        """What the server agreed to."""
-        return self._socket.subprotocol
+        return self.socket.closed
 
     async def send(self, message: Mapping[str, Json] | str) -> None:
         """Say something, whole: a cancel in the middle of it cuts the connection, on which nothing could follow.
@@ -242,7 +238,7 @@ class Peer:
         """
         text = message if isinstance(message, str) else orjson.dumps(message).decode()
         try:
-            await self._socket.send_message(text)
+            await self.socket.send_message(text)
         except trio.Cancelled:
             self.cable.cut()
             raise
@@ -255,7 +251,7 @@ class Peer:
         """
         while True:
             if not self._coming:
-                said = orjson.loads(await self._socket.get_message())
+                said = orjson.loads(await self.socket.get_message())
                 self._coming.extend(said if isinstance(said, list) else [said])
             else:
                 await trio.lowlevel.checkpoint()

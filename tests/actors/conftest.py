@@ -1,8 +1,7 @@
-"""A whole server in memory: runtime, hub, sessions and connections, without a socket and on the virtual clock."""
+"""A whole server in memory, on the virtual clock, and peers that speak WebSocket or HTTP to it."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -10,16 +9,16 @@ import orjson
 import pytest
 import trio
 import trio.testing
-from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
-from wsproto.utilities import LocalProtocolError
+from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from actors.settings import Settings
-from actors.transport import StreamTransport
 
 if TYPE_CHECKING:
     from actors.journal import Journal
     from actors.runtime import Runtime
     from actors.server import Server
+    from actors.testing.cables import MemoryStream
+    from actors.testing.memory_server import MemoryServer
 
 Message = dict[str, Any]
 
@@ -29,7 +28,7 @@ class Client:
     """A peer that speaks JSON over WebSocket."""
 
     socket: WebSocketConnection
-    stream: trio.StapledStream
+    stream: "MemoryStream"
 
     async def send(self, **message: Any) -> None:
         """Say something."""
@@ -62,15 +61,21 @@ class Client:
 class House:
     """The server, and ways to reach it."""
 
-    runtime: "Runtime"
-    server: "Server"
-    nursery: trio.Nursery
+    memory: "MemoryServer"
 
-    def connect(self) -> trio.StapledStream:
+    @property
+    def runtime(self) -> "Runtime":
+        """What is served."""
+        return self.memory.runtime
+
+    @property
+    def server(self) -> "Server":
+        """Who serves it."""
+        return self.memory.server
+
+    def connect(self) -> "MemoryStream":
         """The peer's end of a new connection, before a byte was said."""
-        ours, theirs = trio.testing.memory_stream_pair()
-        self.nursery.start_soon(self.server.attend, StreamTransport(ours), name="connection")
-        return theirs
+        return self.memory.plug().client
 
     async def call(self, raw: str, body: bytes = b"", **headers: str) -> tuple[int, Mapping[str, str], Any]:
         """One HTTP request on a connection of its own: status, headers, and the body (as JSON, if it is that)."""
@@ -96,27 +101,9 @@ class House:
         self, path: str = "/ws/me", *, subprotocols: tuple[str, ...] = (), **headers: str
     ) -> AsyncIterator[Client]:
         """A client that shook hands. Left, it is closed in good order."""
-        stream = self.connect()
-        extra = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        try:
-            async with trio.open_nursery() as nursery:
-                socket = await wrap_client_stream(
-                    nursery,
-                    stream,  # type: ignore[arg-type]  # any stream will do
-                    "localhost",
-                    path,
-                    subprotocols=subprotocols,
-                    extra_headers=extra,
-                    max_message_size=2**24,
-                )
-                yield Client(socket, stream)
-                with trio.move_on_after(5):
-                    await socket.aclose()
-                await trio.aclose_forcefully(stream)
-                nursery.cancel_scope.cancel()
-        except* LocalProtocolError:
-            # trio-websocket answers a ping that it reads only after it has said close itself.
-            await trio.aclose_forcefully(stream)
+        extra = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        async with self.memory.connect(path, subprotocols=subprotocols, headers=extra) as peer:
+            yield Client(peer.socket, peer.cable.client)
 
     async def quiet(self) -> None:
         """Wait until no connection is left, and assert that no task of one is."""
@@ -142,17 +129,11 @@ OpenHouse = Callable[..., AbstractAsyncContextManager[House]]
 @asynccontextmanager
 async def _open_house(journal: "Journal | None" = None, **settings: Any) -> AsyncIterator[House]:
     # Only who opens a house pays for its imports.
-    from actors.ports import Listeners
-    from actors.runtime import open_runtime
-    from actors.server import Server
+    from actors.testing.memory_server import memory_server
 
-    async with open_runtime(settings=Settings(**settings), journal=journal) as runtime, trio.open_nursery() as nursery:
-        server = Server(runtime, runtime.settings)
-        await nursery.start(partial(server.run, Listeners((), ())))
-        async with trio.open_nursery() as peers:
-            yield House(runtime, server, peers)
-            peers.cancel_scope.cancel()
-        await server.aclose()
+    async with memory_server(settings=Settings(**settings), journal=journal) as memory:
+        yield House(memory)
+    assert [fault for fault in memory.faults if fault.startswith("the server")] == []
 
 
 @pytest.fixture

@@ -642,7 +642,7 @@ async def test_it_waits_for_a_server_that_is_restarted(open_house, autojump_cloc
             await old.server.aclose()
             nursery.start_soon(_restart, open_house, cable)
             status = await client.status()
-            assert status.uptime < 1
+            assert status.uptime < 10  # the old one has been up for longer
             seen = [1]
             with pytest.raises(HistoryLost) as lost:
                 async for event in run:

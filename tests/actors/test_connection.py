@@ -276,7 +276,7 @@ async def test_a_peer_that_asks_and_does_not_read_is_not_read(open_house, autoju
     """Replies fill the outbox, and then the reader waits: what it holds for this peer is bounded."""
     async with open_house(outbox=4096, rate_messages=100_000) as house:
         ours, theirs = trio.testing.lockstep_stream_pair()
-        house.nursery.start_soon(house.server.attend, StreamTransport(ours))
+        house.server.welcome(StreamTransport(ours))
         await theirs.send_all(UPGRADE)
         assert (await theirs.receive_some()).startswith(b"HTTP/1.1 101 ")
         frame = b"\x81\x82\x00\x00\x00\x00{}"

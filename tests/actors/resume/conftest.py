@@ -155,7 +155,7 @@ class Port:
     async def slow_peer(self) -> Peer:
         """A peer that is sent only what it takes."""
         ours, theirs = lockstep_stream_pair()
-        self.house.nursery.start_soon(self.house.server.attend, StreamTransport(ours))
+        self.house.server.welcome(StreamTransport(ours))
         peer = Peer(theirs)
         await peer.shake_hands("/ws/me?dialect=snake", ())
         await peer.take(2**14)

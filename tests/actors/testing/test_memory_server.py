@@ -120,7 +120,7 @@ async def test_a_batch_is_received_one_by_one(autojump_clock):
         run = await server.runtime.start(flow())
         await run.wait()
         async with server.connect(subprotocols=("callboard.snake.v1.batch",)) as peer:
-            assert peer.subprotocol == "callboard.snake.v1.batch"
+            assert peer.socket.subprotocol == "callboard.snake.v1.batch"
             subscribe = {"run_id": run.id, "after_seq": 0}
             await peer.send({"type": "workflow.subscribe", "id": "1", "workflow_id": "", "payload": subscribe})
             await peer.receive("execution.complete")
