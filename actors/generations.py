@@ -25,6 +25,7 @@ class Generation:
 
     scope: trio.CancelScope = attrs.Factory(trio.CancelScope)
     nursery: trio.Nursery | None = None
+    """As long as it takes nodes: a cancel of the run ends that before the run's actor hears of it."""
     over: trio.Event = attrs.Factory(trio.Event)
     """Set: it ends when its last node has."""
 
@@ -56,7 +57,7 @@ class Generations:
     @property
     def ready(self) -> bool:
         """Whether a node can be started."""
-        return self._current is not None
+        return self._current is not None and self._current.nursery is not None
 
     async def open(self, nursery: trio.Nursery) -> None:
         """Open the next one in the run's nursery, and make it current."""
@@ -98,7 +99,9 @@ class Generations:
                 async with trio.open_nursery() as nursery:
                     generation.nursery = nursery
                     task_status.started()
-                    await generation.over.wait()
+                    try:
+                        await generation.over.wait()
+                    finally:
+                        generation.nursery = None
         finally:
-            generation.nursery = None
             self._mailbox.report(Left(generation))
