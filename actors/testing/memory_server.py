@@ -41,7 +41,7 @@ from actors.settings import Settings
 from actors.testing.cables import CHUNKS, ROOM_BYTES, Cable, MemoryStream
 from protocol.messages import Json
 
-__all__ = ["MemoryServer", "Message", "Peer", "memory_server"]
+__all__ = ["EPOCH_S", "MemoryServer", "Message", "Peer", "memory_server"]
 
 HOST: Final = "localhost"
 
