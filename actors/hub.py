@@ -94,7 +94,9 @@ async def open_hub(
     """
     async with trio.open_nursery() as nursery:
         hub = Hub(journal, plan, wall)
-        scope = await nursery.start(hub.live)
+        scope: trio.CancelScope = await nursery.start(hub.live)
+        # Not before: a start that is cancelled has to end the hub.
+        scope.shield = True
         observer.scope("hub", scope)
         journal.attach(hub)
         try:
@@ -121,8 +123,8 @@ class Hub:
         """Workflow id → who hears something of its runs."""
 
     async def live(self, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
-        """The hub's task. Never returns; `open_hub` cancels the scope that it is told."""
-        with trio.CancelScope(shield=True) as scope:
+        """The hub's task. Never returns; `open_hub` shields, and cancels, the scope that it is told."""
+        with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
                 self._topics.live(nursery)
                 self._arrears.live(nursery)

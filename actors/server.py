@@ -112,10 +112,12 @@ class Server:
     async def run(self, listeners: Listeners, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled, or closed by the runtime."""
         self._runtime.at_end(self.aclose)
-        await self._keeper.restore()
         try:
+            await self._keeper.restore()
             async with trio.open_nursery() as nursery:
                 house: trio.CancelScope = await nursery.start(self._house, listeners)
+                # Not before: a start that is cancelled has to end the house.
+                house.shield = True
                 task_status.started()
                 try:
                     await self._ending.wait()
@@ -140,7 +142,7 @@ class Server:
         await self._ended.wait()
 
     async def _house(self, listeners: Listeners, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
-        with trio.CancelScope(shield=True) as scope:
+        with trio.CancelScope() as scope:
             self._runtime.observer.scope("server", scope)
             try:
                 async with trio.open_nursery() as nursery:
