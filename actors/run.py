@@ -389,7 +389,9 @@ class RunActor:
             count += 1
             if count % 16 == 0 and trio.current_time() > until:
                 break
-        self._timers.run_due(self._clock.now() + TICK)
+        if self.status is not RunStatus.PAUSED:
+            # What had become due when it came to rest comes with the resume.
+            self._timers.run_due(self._clock.now() + TICK)
         self._nagging.run_due()
 
     def _advance(self) -> bool:
