@@ -21,9 +21,10 @@ from actors.journals import MemoryJournal
 from protocol.messages import Event, Json
 from protocol.states import RunStatus
 
-__all__ = ["TapeJournal"]
+__all__ = ["KILLED", "TapeJournal"]
 
 KILLED: Final = "the process was killed"
+"""What everybody is told after that."""
 
 
 @attrs.define(eq=False)

@@ -10,15 +10,16 @@ other over the same journal. `process/kill` ends a life as a kill ends a process
 
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any, Final
 
 import attrs
 import trio
 
 from actors.client import Client
-from actors.errors import ActorGone
+from actors.errors import ActorGone, UnknownRun
 from actors.handle import Run
 from actors.registry import Registry
 from actors.runtime import Runtime
@@ -27,8 +28,8 @@ from actors.testing.chaos.errors import Crashed, leaves
 from actors.testing.chaos.trial import Trial
 from actors.testing.flows import Graph
 from actors.testing.memory_server import EPOCH_S, MemoryServer, Peer, memory_server
-from actors.testing.tape import TapeJournal
-from protocol.messages import Event, Json, NodeChanged, Snapshot, Summary
+from actors.testing.tape import KILLED, TapeJournal
+from protocol.messages import Control, ControlReply, Event, Json, NodeChanged, Snapshot, Summary
 from protocol.states import NodeStatus, RunStatus
 
 __all__ = ["Ended", "House", "open_world"]
@@ -72,7 +73,8 @@ class _Ear(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        if error is None or any(not isinstance(leaf, Crashed) for leaf in leaves(error)):
+        # Neither what the injection did is a bug, nor what is said in a process that was killed in this instant.
+        if error is None or not all(isinstance(leaf, Crashed) or KILLED in str(leaf) for leaf in leaves(error)):
             self._heard.append(f"{record.name}: {record.getMessage()}{f': {error!r}' if error else ''}")
 
 
@@ -81,13 +83,13 @@ class House:
 
     Args:
         trial: of this run.
-        registry: the kinds.
+        kinds: given the house, makes the registry, so that nodes can say to it what they do.
         settings: limits and deadlines.
     """
 
-    def __init__(self, trial: Trial, registry: Registry, settings: Settings) -> None:
+    def __init__(self, trial: Trial, kinds: Callable[["House"], Registry], settings: Settings) -> None:
         self.trial = trial
-        self.registry = registry
+        self.registry = kinds(self)
         self.settings = settings
         self.journal = TapeJournal()
         self.server: MemoryServer
@@ -96,7 +98,7 @@ class House:
         self.peers: list[Peer] = []
         """All that ever connected."""
         self.seen: list[list[Event]] = []
-        """What each iteration of `follow` gave, in its order."""
+        """What each `followed` saw, in its order."""
         self.snapshots: list[Snapshot] = []
         self.effects: Counter[str] = Counter()
         """Idempotency key → how often it happened."""
@@ -107,7 +109,7 @@ class House:
         self.errors: list[str] = []
         """What the runtime logged as an error."""
         self.lives = 0
-        """Processes that had the journal."""
+        """Processes, if it is mortal, that had the journal."""
         self.killed = False
         """Whether one of them was killed."""
         self.active = trial.active
@@ -121,10 +123,10 @@ class House:
 
     # For scenarios
 
-    async def start(
+    def submit(
         self, graph: Graph, *, inputs: Mapping[str, Json] | None = None, config: Mapping[str, Json] | None = None
     ) -> Run:
-        """Start a run; it is under way when this returns.
+        """Start a run, which has not begun when this returns.
 
         Args:
             graph: as a client sends it; `actors.testing.flows.flow` writes one in a line.
@@ -133,14 +135,20 @@ class House:
         """
         given = {"seed": 1, **({"inputs": dict(inputs)} if inputs else {}), **(config or {})}
         number = len(self.runs) + 1
-        run = self.runtime.submit(graph, config=given, workflow_id=f"w{number}", run_id=f"r{number}")
+        return self.runtime.submit(graph, config=given, workflow_id=f"w{number}", run_id=f"r{number}")
+
+    async def start(
+        self, graph: Graph, *, inputs: Mapping[str, Json] | None = None, config: Mapping[str, Json] | None = None
+    ) -> Run:
+        """Start a run; it has begun when this returns. Arguments as `submit`."""
+        run = self.submit(graph, inputs=inputs, config=config)
         await run.begun()
         return run
 
     async def run(
         self, graph: Graph, *, inputs: Mapping[str, Json] | None = None, config: Mapping[str, Json] | None = None
     ) -> Ended:
-        """Start a run and wait for its end. Arguments as `start`."""
+        """Start a run and wait for its end. Arguments as `submit`."""
         return await self.end(await self.start(graph, inputs=inputs, config=config))
 
     async def end(self, run: Run) -> Ended:
@@ -159,6 +167,11 @@ class House:
                 raise
         return self.ended(run.id, summary)
 
+    async def end_all(self) -> None:
+        """Wait for the end of every run that is unfinished."""
+        for run in self.runtime.unfinished():
+            await self.end(run)
+
     def ended(self, run_id: str, summary: Summary | None = None) -> Ended:
         """What is known of a run."""
         status = self.journal.status(run_id) if run_id in self.journal.run_ids else None
@@ -173,13 +186,22 @@ class House:
         """A node says that its effect has happened, under its idempotency key."""
         self.effects[key] += 1
 
-    async def follow(self, run: Run) -> None:
-        """Follow a run to its end, as somebody who embeds the runtime does."""
+    @asynccontextmanager
+    async def followed(self, run: Run) -> AsyncIterator[None]:
+        """Follow a run meanwhile, as somebody who embeds the runtime does: to its ending, if it has one."""
         seen: list[Event] = []
         self.seen.append(seen)
-        async with aclosing(run.events()) as events:
-            async for event in events:
-                seen.append(event)  # noqa: PERF401  what was seen until a cancel counts
+
+        async def follow() -> None:
+            async with aclosing(run.events()) as events:
+                async for event in events:
+                    seen.append(event)  # noqa: PERF401  what was seen until a cancel counts
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(follow, name="follower")
+            yield
+            if run.view.ending is None:
+                nursery.cancel_scope.cancel()
 
     @asynccontextmanager
     async def connect(self, path: str = "/ws", **options: Any) -> AsyncIterator[Peer]:
@@ -235,37 +257,55 @@ class House:
         kind, _, rest = label.partition(":")
         run_id, _, verb = rest.rpartition("/")
         if (kind, verb) == ("run", "stop"):
+            fn = partial(self._stop, run_id)
+        self.trial.action(label, fn)
 
-            def stop() -> None:
+    def _stop(self, run_id: str) -> None:
+        """As the runtime's own, and the answer is heard: a stop that was accepted has to happen."""
+
+        def heard(reply: ControlReply) -> None:
+            if reply.ok:
                 self.stops.setdefault(run_id, self.runtime.wall())
-                fn()
 
-            self.trial.action(label, stop)
-        else:
-            self.trial.action(label, fn)
+        try:
+            self.runtime.control(Control(action="stop", run_id=run_id), heard)
+        except UnknownRun:
+            pass
 
     # Its lives
 
-    @asynccontextmanager
-    async def life(self) -> AsyncIterator[None]:
-        """Open a server over the journal, which goes on with what is unfinished; close it. A kill ends the block."""
+    async def live(self, body: Callable[[], Awaitable[object]]) -> None:
+        """One life: open a server over the journal, which goes on with what is unfinished; close it after the body.
+
+        A kill ends the body wherever it is.
+        """
         if self.lives:
             self.journal = self.journal.again()
         self.lives += 1
         self._life = trio.CancelScope()
         self.trial.action("process/kill", self._kill)
-        with self._life:
-            async with memory_server(
-                registry=self.registry, settings=self.settings, observer=self, journal=self.journal, wall=self._wall
-            ) as self.server:
-                self.trial.action("network/cut", self.server.cut)
-                self.server.faults = self.faults
-                try:
-                    yield
-                finally:
-                    if not self._life.cancel_called:
-                        with trio.CancelScope(shield=True), trio.move_on_after(PATIENCE_S):
-                            await self._look()
+        self.trial.scope("process", self._life)
+        try:
+            with self._life:
+                async with self.open():
+                    await body()
+        finally:
+            self.trial.unscope("process")
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Open the server, and close it."""
+        async with memory_server(
+            registry=self.registry, settings=self.settings, observer=self, journal=self.journal, wall=self._wall
+        ) as self.server:
+            self.trial.action("network/cut", self.server.cut)
+            self.server.faults = self.faults
+            try:
+                yield
+            finally:
+                if not self._life.cancel_called:
+                    with trio.CancelScope(shield=True), trio.move_on_after(PATIENCE_S):
+                        await self._look()
 
     def _kill(self) -> None:
         if not self.journal.closed:
@@ -284,20 +324,25 @@ class House:
 
 @asynccontextmanager
 async def open_world(
-    trial: Trial, *, registry: Registry | None = None, settings: Settings | None = None, mortal: bool = False
+    trial: Trial,
+    *,
+    registry: Registry | Callable[[House], Registry] | None = None,
+    settings: Settings | None = None,
+    mortal: bool = False,
 ) -> AsyncIterator[House]:
     """A world for scenarios of callboard: a server in memory, and an eye on all that happens in it.
 
     Args:
         trial: of this run.
-        registry: the kinds; default: the built-in ones.
+        registry: the kinds, or what makes them, given the house; default: the built-in ones.
         settings: limits and deadlines.
         mortal: whether the scenario opens the lives of the house itself.
     """
-    house = House(trial, registry or Registry.builtin(), settings or Settings())
+    kinds = registry if callable(registry) else lambda _: registry or Registry.builtin()
+    house = House(trial, kinds, settings or Settings())
     with house.ear():
         if mortal:
             yield house
         else:
-            async with house.life():
+            async with house.open():
                 yield house

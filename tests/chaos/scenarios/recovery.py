@@ -1,0 +1,86 @@
+"""Lives of a process: killed at any point, or left in good order, and what the next one makes of it."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import trio
+
+from actors.testing import chaos
+from actors.testing.chaos.world import House
+from tests.chaos.scenarios.kinds import mortal
+from tests.chaos.scenarios.runs import GRAPHS
+from tests.chaos.scenarios.scenario import FAULTS, Scenario
+
+__all__ = ["SCENARIOS"]
+
+RESULTS: Final[dict[str, Any]] = {}
+"""What a graph gives without a fault."""
+
+
+def _killed(name: str) -> Callable[[House], Any]:
+    async def play(house: House) -> None:
+        """A run ends as it would have, however often its process is killed."""
+        over = False
+
+        async def body() -> None:
+            nonlocal over
+            if "r1" not in house.journal.run_ids:
+                await house.start(GRAPHS[name])
+            await house.end_all()
+            over = True
+
+        while not over:
+            await house.live(body)
+        ended = house.ended("r1")
+        story = ended.status, dict(ended.results)
+        if house.trial.struck:
+            house.expect_unless_hit("run:*", lambda: story == RESULTS[name])
+        else:
+            RESULTS[name] = story
+
+    return play
+
+
+def _left(name: str, seconds: float) -> Callable[[House], Any]:
+    async def play(house: House) -> None:
+        """A process ends in good order in the midst of a run, and the next one goes on with it."""
+
+        async def first() -> None:
+            await house.start(GRAPHS[name])
+            await trio.sleep(seconds)
+
+        await house.live(first)
+        await house.live(house.end_all)
+
+    return play
+
+
+async def paused(house: House) -> None:
+    """What was paused stays so, until somebody resumes it in the next life."""
+
+    async def first() -> None:
+        run = await house.start(GRAPHS["effects"])
+        await trio.sleep(0.2)
+        await run.pause()
+        await trio.sleep(9)
+
+    async def second() -> None:
+        await trio.sleep(1)
+        for run in house.runtime.unfinished():
+            await run.resume()
+        await house.end_all()
+
+    await house.live(first)
+    await house.live(second)
+
+
+KILL: Final = (chaos.Call("kill"),)
+
+SCENARIOS: Final = (
+    *(Scenario(f"killed: {name}", _killed(name), faults=KILL, world=mortal()) for name in GRAPHS),
+    Scenario("left: chain", _left("chain", 0.5), faults=FAULTS, world=mortal()),
+    Scenario("left: effects", _left("effects", 1.2), faults=FAULTS, world=mortal()),
+    Scenario("left: retry", _left("retry", 1.5), faults=FAULTS, world=mortal()),
+    Scenario("left: paused", paused, faults=FAULTS, world=mortal()),
+)
+"""All of them."""
