@@ -77,7 +77,7 @@ class TapeJournal(MemoryJournal):
     _queue: list[_Append] = attrs.field(factory=list, init=False)
     _bell: trio.Event = attrs.field(factory=trio.Event, init=False)
     _ending: bool = attrs.field(default=False, init=False)
-    _killed: bool = attrs.field(default=False, init=False)
+    killed: bool = attrs.field(default=False, init=False)
     _nursery: Any = attrs.field(default=None, init=False)
 
     async def __aenter__(self) -> Self:
@@ -105,7 +105,7 @@ class TapeJournal(MemoryJournal):
 
     def kill(self) -> None:
         """From now on nothing is committed, as if the process had been killed. Idempotent."""
-        self._killed = True
+        self.killed = True
         for append in self._queue:
             append.finish(JournalError(KILLED))
         self._queue.clear()
@@ -173,22 +173,22 @@ class TapeJournal(MemoryJournal):
         self, claim: Claim, events: Sequence[Event], notes: Sequence[Note] = (), *, close: RunStatus | None = None
     ) -> Ticket:
         """Hand over events and notes; see `Journal.append_nowait`."""
-        if self._ending or self._killed:
-            raise JournalError(KILLED if self._killed else "the journal is closed")
+        if self._ending or self.killed:
+            raise JournalError(KILLED if self.killed else "the journal is closed")
         append = _Append(claim, list(events), list(notes), close)
         self._queue.append(append)
         self._bell.set()
         return append
 
     def _check_open(self) -> None:
-        if self._killed:
+        if self.killed:
             raise JournalError(KILLED)
         super()._check_open()
 
     async def _write(self) -> None:
         """The writer."""
         with trio.CancelScope(shield=True):
-            while not self._killed:
+            while not self.killed:
                 await trio.lowlevel.checkpoint()
                 taken, self._queue = self._queue, []
                 for append in taken:

@@ -6,6 +6,7 @@ import sys
 from typing import Final
 
 COMMANDS: Final = {
+    "chaos": "every fault at every point of every scenario of the sweep, under many schedules",
     "chaos-kill": "kill -9 the server at random moments, and look whether anything was lost or done twice",
     "journal": "the SQLite journal beside a bare loop of write and fdatasync, and with a million events",
 }

@@ -19,7 +19,7 @@ import attrs
 import trio
 
 from actors.client import Client
-from actors.errors import ActorGone, UnknownRun
+from actors.errors import ActorGone, JournalError, UnknownRun
 from actors.handle import Run
 from actors.registry import Registry
 from actors.runtime import Runtime
@@ -33,6 +33,8 @@ from protocol.messages import Control, ControlReply, Event, Json, NodeChanged, S
 from protocol.states import NodeStatus, RunStatus
 
 __all__ = ["Ended", "House", "open_world"]
+
+PROMISE: Final = "the scenario's promise"
 
 PATIENCE_S: Final = 3_600.0
 """Virtual seconds after which a scenario is hung, whatever its own deadlines are."""
@@ -124,7 +126,12 @@ class House:
     # For scenarios
 
     def submit(
-        self, graph: Graph, *, inputs: Mapping[str, Json] | None = None, config: Mapping[str, Json] | None = None
+        self,
+        graph: Graph,
+        *,
+        inputs: Mapping[str, Json] | None = None,
+        config: Mapping[str, Json] | None = None,
+        run_id: str | None = None,
     ) -> Run:
         """Start a run, which has not begun when this returns.
 
@@ -132,24 +139,21 @@ class House:
             graph: as a client sends it; `actors.testing.flows.flow` writes one in a line.
             inputs: of the graph.
             config: the rest of its ExecutionConfig.
+            run_id: None: `r1`, `r2` and so on.
         """
         given = {"seed": 1, **({"inputs": dict(inputs)} if inputs else {}), **(config or {})}
-        number = len(self.runs) + 1
-        return self.runtime.submit(graph, config=given, workflow_id=f"w{number}", run_id=f"r{number}")
+        run_id = run_id or f"r{len(self.runs) + 1}"
+        return self.runtime.submit(graph, config=given, workflow_id=f"w-{run_id}", run_id=run_id)
 
-    async def start(
-        self, graph: Graph, *, inputs: Mapping[str, Json] | None = None, config: Mapping[str, Json] | None = None
-    ) -> Run:
+    async def start(self, graph: Graph, **options: Any) -> Run:
         """Start a run; it has begun when this returns. Arguments as `submit`."""
-        run = self.submit(graph, inputs=inputs, config=config)
+        run = self.submit(graph, **options)
         await run.begun()
         return run
 
-    async def run(
-        self, graph: Graph, *, inputs: Mapping[str, Json] | None = None, config: Mapping[str, Json] | None = None
-    ) -> Ended:
+    async def run(self, graph: Graph, **options: Any) -> Ended:
         """Start a run and wait for its end. Arguments as `submit`."""
-        return await self.end(await self.start(graph, inputs=inputs, config=config))
+        return await self.end(await self.start(graph, **options))
 
     async def end(self, run: Run) -> Ended:
         """Wait for the end of a run; one that has none was cut by the injection, or that is a violation."""
@@ -181,6 +185,11 @@ class House:
         """Whether the injection struck something that a run can not survive: itself, the hub, or a crash."""
         trial = self.trial
         return trial.hit(f"run:{run_id}*") or self.killed or (trial.struck and trial.injection.aim.kind == "crash")
+
+    def knows(self, node_id: str, status: NodeStatus) -> bool:
+        """Whether it is durable, in any run, that a node was so."""
+        events = (event for run_id in self.journal.run_ids for event in self.journal.events(run_id))
+        return any(isinstance(e, NodeChanged) and (e.node_id, e.status) == (node_id, status) for e in events)
 
     def effect(self, key: str) -> None:
         """A node says that its effect has happened, under its idempotency key."""
@@ -216,6 +225,11 @@ class House:
         async with self.server.client(**options) as client:
             yield client
 
+    def expect(self, holds: bool, text: str) -> None:  # noqa: FBT001  a condition
+        """A promise of the scenario."""
+        if not holds:
+            self.trial.fail(PROMISE, text)
+
     def expect_unless_hit(self, pattern: str, check: Callable[[], object]) -> None:
         """A promise that the injection may break by what it struck.
 
@@ -224,7 +238,7 @@ class House:
             check: gives something true, or raises nothing.
         """
         if not self.trial.hit(pattern) and not check():
-            self.trial.fail("the scenario's promise", f"does not hold, though no {pattern} was struck")
+            self.trial.fail(PROMISE, f"does not hold, though no {pattern} was struck")
 
     @contextmanager
     def ear(self) -> Iterator[None]:
@@ -289,6 +303,10 @@ class House:
             with self._life:
                 async with self.open():
                     await body()
+        except* JournalError:
+            # Whoever waited for something to become durable is told so, and has died as well.
+            if not self.journal.killed:
+                raise
         finally:
             self.trial.unscope("process")
 

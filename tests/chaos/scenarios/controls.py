@@ -28,12 +28,15 @@ def _steered(graph: Graph, *steps: float | Steer, early: Sequence[Steer] = ()) -
 
     async def play(house: House) -> None:
         run = house.submit(graph)
-        for step in early:
-            await step(run)
+        for steer in early:
+            await steer(run)
         await run.begun()
         async with house.followed(run):
             for step in steps:
-                await (step(run) if callable(step) else trio.sleep(step))
+                if isinstance(step, int | float):
+                    await trio.sleep(step)
+                else:
+                    await step(run)
             if run.status in {RunStatus.PAUSED, RunStatus.PAUSING}:
                 await run.resume()
             await house.end(run)

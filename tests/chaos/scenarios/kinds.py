@@ -9,6 +9,7 @@ from actors import NodeContext, Registry
 from actors.registry import node
 from actors.settings import Settings
 from actors.testing.chaos.world import House, open_world
+from protocol.states import NodeStatus
 
 __all__ = ["house", "kinds", "mortal"]
 
@@ -32,6 +33,9 @@ def kinds(house: House) -> Registry:
         """Send two letters, each once, with a rest between them."""
 
         async def send(name: str) -> str:
+            house.expect(
+                house.knows(ctx.node_id, NodeStatus.RUNNING), f"{ctx.node_id} acts before its start is durable"
+            )
             await trio.sleep(0.5)
             house.effect(f"{ctx.idempotency_key}/{name}")
             return name

@@ -1,7 +1,6 @@
 """What a scenario of the sweep is: something that is done in a house, and what may strike meanwhile."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any
 
 import attrs
@@ -33,9 +32,8 @@ class Scenario:
 
     def explore(self, **options: Any) -> chaos.Report:
         """Explore it; options as of `chaos.explore`."""
-        play = self.play if self.play.__class__ is partial else partial(self.play)
-        play.__name__ = self.name  # type: ignore[attr-defined]  # what the report calls it
-        return chaos.explore(play, **{"world": self.world, "faults": self.faults, "invariants": STANDARD, **options})
+        given = {"world": self.world, "faults": self.faults, "invariants": STANDARD, **options}
+        return attrs.evolve(chaos.explore(self.play, **given), name=self.name)
 
     def replay(self, injection: str) -> chaos.Report:
         """Make one injection again."""
