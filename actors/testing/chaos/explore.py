@@ -17,9 +17,9 @@ from actors.testing.chaos import private
 from actors.testing.chaos.errors import ChaosError
 from actors.testing.chaos.faults import EVERYWHERE, Fault
 from actors.testing.chaos.injections import Injection
-from actors.testing.chaos.plan import Candidate, Points, candidates, places
+from actors.testing.chaos.plan import Candidate, Points, aims, candidates, places
 from actors.testing.chaos.report import Broken, Made, Report
-from actors.testing.chaos.schedules import FIFO
+from actors.testing.chaos.schedules import FIFO, scheduler
 from actors.testing.chaos.trace import Step, Trace
 from actors.testing.chaos.trial import Invariant, Play, World
 from actors.testing.chaos.tryout import Result, try_out
@@ -69,9 +69,10 @@ def explore(
         NotDeterministic: two clean runs were not alike.
         ChaosError: a schedule is none.
     """
-    exploration = _Exploration(
-        Play(scenario, world, tuple(invariants)), points, tuple(schedules), scoped, tuple(faults)
-    )
+    for schedule in schedules:
+        scheduler(schedule, steps=1)
+    play = Play(scenario, world, tuple(invariants))
+    exploration = _Exploration(play, points, tuple(dict.fromkeys(schedules)), scoped, tuple(faults))
     return exploration.explore(budget or Budget())
 
 
@@ -115,6 +116,9 @@ class _Exploration(Generic[W]):
     _traces: dict[str, Trace | None] = attrs.field(factory=dict, init=False)
     """Schedule → what its clean run went through; None if not all held in it."""
     _left_out: dict[str, None] = attrs.field(factory=dict, init=False)
+    """What can not be tried, and why."""
+    _idle: dict[str, None] = attrs.field(factory=dict, init=False)
+    """Which faults had nothing to strike."""
 
     def explore(self, budget: Budget) -> Report:
         """See above."""
@@ -123,7 +127,7 @@ class _Exploration(Generic[W]):
             if count == budget.runs or (until is not None and time.monotonic() >= until):
                 return self._report(complete=False)
             self._made.append(_made(candidate, self._strike(candidate)))
-        return self._report(complete=not self._left_out)
+        return self._report(complete=bool(self._made) and not self._left_out)
 
     def replay(self, injection: Injection) -> Report:
         """See above."""
@@ -139,20 +143,16 @@ class _Exploration(Generic[W]):
 
     def _candidates(self) -> Iterator[Candidate]:
         """All that could be made, in order. A schedule is only looked into when its turn comes."""
-        faults = [fault for fault in self._faults if private.available or not fault.private]
-        for fault in self._faults:
-            if fault not in faults:
-                self._left_out[f"{fault} (this trio is another one: {private.reason})"] = None
+        faults = [fault for fault in self._faults if self._can(str(fault), private_names=fault.private)]
         seen: set[tuple[object, ...]] = set()
         rest: list[Candidate] = []
         for schedule in self._schedules:
-            if schedule != FIFO and not private.available:
-                self._left_out[f"{schedule} (this trio is another one: {private.reason})"] = None
-                continue
-            trace = self._trace(schedule)
+            trace = self._trace(schedule) if self._can(schedule, private_names=schedule != FIFO) else None
             if trace is None:
-                self._left_out[f"{schedule} (its clean run is broken)"] = None
                 continue
+            for fault in faults:
+                if not aims(trace, [fault]):
+                    self._idle[f"{fault} in {schedule} (nothing has such a name)"] = None
             for candidate in candidates(trace, faults, where=self._where, schedule=schedule, scoped=self._scoped):
                 if candidate.stratum in seen:
                     rest.append(candidate)
@@ -162,15 +162,23 @@ class _Exploration(Generic[W]):
         Random(0).shuffle(rest)
         yield from rest
 
+    def _can(self, what: str, *, private_names: bool) -> bool:
+        if private_names and not private.available:
+            self._left_out[f"{what} (trio has changed: {private.reason})"] = None
+        return private.available or not private_names
+
     def _trace(self, schedule: str) -> Trace | None:
         """Of the clean runs, made when it is first asked for."""
         if schedule not in self._traces:
             injection = Injection.clean(schedule, scoped=self._scoped)
             first = self._run(injection, record=True)
-            first.trace.compare(self._run(injection, record=True).trace)
-            self._traces[schedule] = None if first.violations else first.trace
             if first.violations:
+                self._traces[schedule] = None
                 self._made.append(_made(Candidate(injection, ""), first))
+                self._left_out[f"every injection in {schedule} (it is broken without one)"] = None
+            else:
+                first.trace.compare(self._run(injection, record=True).trace)
+                self._traces[schedule] = first.trace
         return self._traces[schedule]
 
     def _strike(self, candidate: Candidate, *, draw: bool = False) -> Result:
@@ -209,7 +217,7 @@ class _Exploration(Generic[W]):
             injections=tuple(self._made),
             complete=complete,
             broken=tuple(self._broken()),
-            left_out=tuple(self._left_out),
+            left_out=(*self._left_out, *self._idle),
             runs=self._runs,
             seconds=time.monotonic() - self._started,
         )
@@ -219,9 +227,8 @@ class _Exploration(Generic[W]):
         trace = self._traces.get(self._schedules[0])
         if trace is None:
             return {}
-        aims = [aim for fault in self._faults for aim in fault.aims(tuple(trace.scopes), tuple(trace.actions))]
         counts: dict[str, int] = {}
-        for aim in aims:
+        for aim in aims(trace, self._faults):
             if aim.at != EVERYWHERE:
                 counts[aim.at] = max(counts.get(aim.at, 0), len(list(places(trace, aim, self._where))))
         return counts

@@ -14,9 +14,10 @@ Targets and commands are patterns as in a shell, compared with the names that th
 fits the plain name fits these.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from typing import Protocol
+from typing import ClassVar
 
 import attrs
 
@@ -40,6 +41,11 @@ class Aim:
     amount: float = 0
     """Seconds of a skip, ticks of a delay."""
 
+    @property
+    def target(self) -> str:
+        """Who is struck: the scope, or the actor that is given a command."""
+        return _actor(self.subject) if self.kind == "call" else self.subject
+
     def __str__(self) -> str:
         match self.kind:
             case "skip":
@@ -48,6 +54,8 @@ class Aim:
                 return f"delay:{self.amount:g}:{self.subject}"
             case "call" if self.at != _actor(self.subject):
                 return f"call:{self.subject}>{self.at}"
+            case "none":
+                return "none"
             case kind:
                 return f"{kind}:{self.subject}"
 
@@ -78,14 +86,13 @@ class Aim:
         raise ChaosError(f"{text!r} is no aim: there are cancel, call, skip, crash and delay")
 
 
-class Fault(Protocol):
+class Fault(ABC):
     """A kind of harm."""
 
-    @property
-    def private(self) -> bool:
-        """Whether it needs private names of trio."""
-        ...
+    private: ClassVar[bool] = False
+    """Whether it needs private names of trio."""
 
+    @abstractmethod
     def aims(self, scopes: Sequence[str], actions: Sequence[str]) -> Iterator[Aim]:
         """What it can be aimed at.
 
@@ -93,7 +100,6 @@ class Fault(Protocol):
             scopes: the names of the scopes that a clean run told.
             actions: the labels of its actions.
         """
-        ...
 
 
 def fits(name: str, patterns: Iterable[str]) -> bool:
@@ -103,11 +109,10 @@ def fits(name: str, patterns: Iterable[str]) -> bool:
 
 
 @attrs.frozen(init=False)
-class Cancel:
+class Cancel(Fault):
     """Cancel scopes."""
 
     targets: tuple[str, ...]
-    private = False
 
     def __init__(self, *targets: str) -> None:
         self.__attrs_init__(targets)
@@ -118,11 +123,11 @@ class Cancel:
 
 
 @attrs.frozen(init=False)
-class Crash:
+class Crash(Fault):
     """Raise `Crashed` out of waits: one that can not be broken off goes on, and the task's next one fails."""
 
     targets: tuple[str, ...]
-    private = True
+    private: ClassVar[bool] = True
 
     def __init__(self, *targets: str) -> None:
         self.__attrs_init__(targets)
@@ -133,12 +138,12 @@ class Crash:
 
 
 @attrs.frozen(init=False)
-class Delay:
+class Delay(Fault):
     """Hold tasks back for some ticks in which they could step."""
 
     targets: tuple[str, ...]
     ticks: int
-    private = True
+    private: ClassVar[bool] = True
 
     def __init__(self, *targets: str, ticks: int = 3) -> None:
         self.__attrs_init__(targets, ticks)
@@ -149,7 +154,7 @@ class Delay:
 
 
 @attrs.frozen(init=False)
-class Call:
+class Call(Fault):
     """Give commands: the last part of an action's label, as in `run:r1/pause`.
 
     Args:
@@ -159,7 +164,6 @@ class Call:
 
     commands: tuple[str, ...]
     targets: tuple[str, ...]
-    private = False
 
     def __init__(self, *commands: str, targets: Iterable[str] = ()) -> None:
         self.__attrs_init__(commands, tuple(targets))
@@ -178,11 +182,10 @@ class Call:
 
 
 @attrs.frozen
-class Skip:
+class Skip(Fault):
     """Let the clock jump, so that deadlines fall anywhere."""
 
     seconds: float
-    private = False
 
     def aims(self, scopes: Sequence[str], actions: Sequence[str]) -> Iterator[Aim]:
         """There is one clock."""

@@ -9,7 +9,7 @@ from actors.testing.chaos.faults import EVERYWHERE, Aim, Fault
 from actors.testing.chaos.injections import Injection, Where
 from actors.testing.chaos.trace import Trace
 
-__all__ = ["Candidate", "Points", "candidates", "places"]
+__all__ = ["Candidate", "Points", "aims", "candidates", "places"]
 
 Points = Literal["own", "global"]
 """After the steps of a target's own tasks; or after every step and before every batch."""
@@ -34,11 +34,17 @@ class Candidate:
         return aim.kind, aim.amount, subject, aim.at.partition(":")[0], self.line, self.injection.where
 
 
+def aims(trace: Trace, faults: Iterable[Fault]) -> list[Aim]:
+    """What there is to be struck, each once."""
+    scopes, actions = tuple(trace.scopes), tuple(trace.actions)
+    return list(dict.fromkeys(aim for fault in faults for aim in fault.aims(scopes, actions)))
+
+
 def places(trace: Trace, aim: Aim, where: Points) -> Iterator[tuple[int, str, Where]]:
     """Where an aim can be struck: the step, the line where its task stands, the kind of the point."""
     first = trace.actions.get(aim.subject, len(trace.steps) + 1) if aim.kind == "call" else 1
     if aim.at != EVERYWHERE and (where == "own" or aim.kind in OWN_STEP):
-        for step, line in trace.own(aim.at):
+        for step, line in trace.own(aim.at, told=aim.kind not in OWN_STEP):
             if step >= first:
                 yield step, line, "own"
         return
@@ -55,7 +61,6 @@ def candidates(
     trace: Trace, faults: Iterable[Fault], *, where: Points, schedule: str, scoped: bool
 ) -> Iterator[Candidate]:
     """All of one schedule."""
-    for fault in faults:
-        for aim in fault.aims(tuple(trace.scopes), tuple(trace.actions)):
-            for step, line, kind in places(trace, aim, where):
-                yield Candidate(Injection(aim, step, kind, schedule, scoped), line)
+    for aim in aims(trace, faults):
+        for step, line, kind in places(trace, aim, where):
+            yield Candidate(Injection(aim, step, kind, schedule, scoped), line)

@@ -8,6 +8,8 @@ since whoever imports the kit may be inside of a `trio.run`. When it fails, `ava
 the kit then leaves out Crash, Delay and every schedule but fifo, and knows a scope's tasks by their nurseries alone.
 """
 
+import ctypes
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,10 +17,20 @@ from random import Random
 from typing import Any, Final, NoReturn
 
 import trio
-from trio._core import _run
+from outcome import Error, Outcome
 from trio.lowlevel import Task
 
-__all__ = ["Order", "available", "crash", "put_back", "reason", "scheduled", "scopes_around"]
+__all__ = ["Order", "arrange", "available", "break_off", "crash", "keep", "reason", "scheduled", "scopes_around"]
+
+NAMES: Final = {
+    "": ("_r", "_ALLOW_DETERMINISTIC_SCHEDULING"),
+    "Task": ("_abort_func", "_attempt_abort", "_cancel_status", "_next_send", "_runner"),
+    "CancelStatus": ("_parent", "_scope"),
+    "Runner": ("runq",),
+}
+"""Class of `trio._core._run`, or the module itself → what is used of it. Each has its slots on the class."""
+
+_run: Any = sys.modules.get("trio._core._run")
 
 Order = Callable[[list[Task]], None]
 """Puts the tasks of a batch in order, in place: the last one steps first. They come sorted by age."""
@@ -45,23 +57,25 @@ def scheduled(order: Order) -> Iterator[None]:
         yield
         return
     kept = _run._r, _run._ALLOW_DETERMINISTIC_SCHEDULING
-    _run._r, _run._ALLOW_DETERMINISTIC_SCHEDULING = _Source(order), True  # type: ignore[misc]
+    _run._r, _run._ALLOW_DETERMINISTIC_SCHEDULING = _Source(order), True
     try:
         yield
     finally:
-        _run._r, _run._ALLOW_DETERMINISTIC_SCHEDULING = kept  # type: ignore[misc]
+        _run._r, _run._ALLOW_DETERMINISTIC_SCHEDULING = kept
 
 
-def put_back(tasks: list[Task]) -> None:
-    """From within an order: these wait for the next batch. Who calls takes them out of this one."""
-    for task in tasks:
-        task._runner.runq.append(task)
+def arrange(batch: list[Task], chosen: list[Task]) -> None:
+    """From within an order: the chosen ones step, the first one first; the others of the batch wait for the next."""
+    if len(chosen) < len(batch):
+        for task in batch:
+            if task not in chosen:
+                task._runner.runq.append(task)
+    batch[:] = reversed(chosen)
 
 
 def scopes_around(task: Task) -> Iterator[trio.CancelScope]:
     """Where the task stands, innermost first, shields included. A task that has ended stands where it was started."""
-    # Typed as if it were always there.
-    status: _run.CancelStatus | None = task._cancel_status
+    status: Any = task._cancel_status
     if status is None and task.parent_nursery is not None:
         status = task.parent_nursery._cancel_status
     while status is not None:
@@ -81,18 +95,41 @@ def crash(task: Task, error: BaseException) -> bool:
     return True
 
 
+def break_off(task: Task, error: BaseException) -> bool:
+    """As `crash`; a task that is about to step gets it as well, unless that is its first step."""
+    if isinstance(task._next_send, Outcome):
+        task._next_send = Error(error)
+        return True
+    return crash(task, error)
+
+
+def keep(task: Task) -> None:
+    """Never let go of the task's coroutine.
+
+    Its frames would be closed with it; and one that swallows whatever it is given, swallows that as well, for ever.
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(task.coro))
+
+
+def _missing() -> list[str]:
+    owners = {owner: getattr(_run, owner, None) if owner else _run for owner in NAMES}
+    return [
+        f"{owner}.{name}".lstrip(".")
+        for owner, names in NAMES.items()
+        for name in names
+        if not hasattr(owners[owner], name)
+    ]
+
+
 def _try_out() -> str:
     """Everything above, once; returns what is wrong."""
+    if missing := _missing():
+        return f"it has no {', '.join(missing)}"
     wrong: list[str] = []
     steps: list[str] = []
-    held: list[Task] = []
 
     def order(batch: list[Task]) -> None:
-        batch.reverse()
-        if len(batch) > 1 and not held:
-            held.extend(batch[1:])
-            put_back(batch[1:])
-            del batch[1:]
+        arrange(batch, batch[-1:])
 
     async def step(name: str) -> None:
         steps.append(name)
@@ -130,7 +167,7 @@ def _try_out() -> str:
     thread = threading.Thread(target=run, name="chaos tries trio")
     thread.start()
     thread.join()
-    if not wrong and (not held or sorted(steps) != ["crashed", "first", "second"]):
+    if not wrong and steps != ["second", "first", "crashed"]:
         wrong.append(f"tasks step in another way: {steps}")
     return "; ".join(wrong)
 

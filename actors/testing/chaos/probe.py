@@ -33,7 +33,7 @@ NO_LIVELOCK: Final = "no livelock"
 IDLE_TICKS: Final = 4
 """Ticks in a row without a step, after which it is asked whether one can still come. A jump of the clock takes two."""
 
-GRACE_STEPS: Final = 2_000
+GRACE_STEPS: Final = 500
 """What each stage of an end may take."""
 
 THREAD_PATIENCE_S: Final = 5.0
@@ -69,6 +69,8 @@ class Probe(trio.abc.Instrument):
         """What went wrong in the kit itself."""
         self.ended = False
         """Whether the run was ended from here."""
+        self.left = False
+        """Whether trio's loop was left, with tasks in it."""
         self.tree = ""
         self.everything = trio.CancelScope()
         """Around the whole run."""
@@ -91,7 +93,6 @@ class Probe(trio.abc.Instrument):
         self._held: dict[Task, int] = {}
         """Ticks for which a task does not step."""
         self._stages = [self._cancel, self._break, self._break, self._leave]
-        self._leaving = False
 
     # Hooks
 
@@ -123,7 +124,7 @@ class Probe(trio.abc.Instrument):
 
     def order(self, batch: list[Task]) -> None:
         """Trio asks who steps; not a hook."""
-        if self._leaving:
+        if self.left:
             raise Ended
         ready = batch
         if self._held:
@@ -133,8 +134,7 @@ class Probe(trio.abc.Instrument):
                 if task in self._held:
                     self._held[task] -= 1
         chosen = self._scheduler.pick(ready) if ready else []
-        private.put_back([task for task in batch if task not in chosen] if len(chosen) < len(batch) else [])
-        batch[:] = reversed(chosen)
+        private.arrange(batch, chosen)
 
     def _note(self, task: Task) -> None:
         trial = self._trial
@@ -182,7 +182,7 @@ class Probe(trio.abc.Instrument):
         now = trio.lowlevel.current_statistics()
         if now.tasks_runnable or now.run_sync_soon_queue_size or now.seconds_to_next_deadline != float("inf"):
             return
-        if busy_threads(self._threads):
+        if trio.to_thread.current_default_thread_limiter().borrowed_tokens or busy_threads(self._threads):
             self._waiting_since = self._waiting_since or time.monotonic()
             if time.monotonic() < self._waiting_since + THREAD_PATIENCE_S:
                 time.sleep(0.001)
@@ -208,10 +208,10 @@ class Probe(trio.abc.Instrument):
 
     def _break(self) -> None:
         for task in below(self._trial.main) if private.available else ():
-            private.crash(task, Ended())
+            private.break_off(task, Ended())
 
     def _leave(self) -> None:
-        self._leaving = True
+        self.left = True
 
     def _guard(self, do: Callable[..., None], *args: Task) -> None:
         try:

@@ -1,5 +1,6 @@
 """Where tasks stand: the line of each, and the tree of all of them, as text."""
 
+import sysconfig
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import CodeType
@@ -9,18 +10,27 @@ from trio.lowlevel import Task
 
 __all__ = ["below", "draw", "line"]
 
-_PATHS: Final[dict[CodeType, str]] = {}
-"""Where code is from; a scenario stands at the same few lines again and again."""
+_LIBRARIES: Final = ("site-packages", sysconfig.get_path("stdlib"))
+"""What the path of code has in it that nobody here can change."""
+
+_PATHS: Final[dict[CodeType, tuple[str, bool]]] = {}
+"""Code → its path, and whether it is a library's. A scenario stands at the same few lines again and again."""
 
 
 def line(task: Task) -> str:
-    """The innermost line of its code that is not trio's, as `path:number`; else its name and what is known."""
-    found = f"end of {task.name}"
+    """The innermost line that is not trio's, as `path:number`; behind the innermost of ours, if it is in a library."""
+    ours = theirs = ""
     for frame, number in task.iter_await_frames():
         module = frame.f_globals.get("__name__", "")
         if module != "trio" and not module.startswith("trio."):
-            found = f"{_path(frame.f_code)}:{number}"
-    return found
+            path, library = _path(frame.f_code)
+            if library:
+                theirs = f"{path}:{number}"
+            else:
+                ours, theirs = f"{path}:{number}", ""
+    if ours and theirs:
+        return f"{ours} in {theirs}"
+    return ours or theirs or f"end of {task.name}"
 
 
 def below(task: Task) -> Iterator[Task]:
@@ -49,9 +59,10 @@ def draw(root: Task, *, age: Callable[[Task], int], notes: Callable[[Task], str]
     return "\n".join(lines)
 
 
-def _path(code: CodeType) -> str:
+def _path(code: CodeType) -> tuple[str, bool]:
     if code not in _PATHS:
-        path = Path(code.co_filename)
-        here = Path.cwd()
-        _PATHS[code] = str(path.relative_to(here) if path.is_relative_to(here) else Path(*path.parts[-2:]))
+        path, here = Path(code.co_filename), Path.cwd()
+        library = any(part in code.co_filename for part in _LIBRARIES)
+        inside = path.is_relative_to(here) and not library
+        _PATHS[code] = (str(path.relative_to(here) if inside else Path(*path.parts[-2:])), library)
     return _PATHS[code]

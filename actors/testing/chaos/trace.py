@@ -46,10 +46,16 @@ class Trace:
     actions: dict[str, int] = attrs.field(factory=dict)
     """Label → the first step after which it was there."""
 
-    def own(self, scope: str) -> Iterator[tuple[int, str]]:
-        """The points of a scope's own tasks: the number of the step, and the line where its task stands then."""
+    def own(self, scope: str, *, told: bool) -> Iterator[tuple[int, str]]:
+        """The points of a scope's own tasks: the number of the step, and the line where its task stands then.
+
+        Args:
+            scope: its name.
+            told: whether the step in which it was told counts, even if it was made by a task outside.
+        """
+        first = self.scopes.get(scope, (0, 0))[0] if told else 0
         for number, step in enumerate(self.steps, 1):
-            if scope in step.within:
+            if scope in step.within or number == first:
                 yield number, step.line
 
     def after(self, scope: str) -> Iterator[tuple[int, str]]:

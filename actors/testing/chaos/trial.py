@@ -9,7 +9,6 @@ kept, as a violation, and asked for when all is over. The invariants are asked o
 
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from fnmatch import fnmatchcase
 from typing import Final, Generic, TypeVar
 
 import attrs
@@ -128,9 +127,8 @@ class Trial:
     # For the world
 
     def hit(self, pattern: str) -> bool:
-        """Whether the injection was made, and had a subject that fits: a scope, or the label of an action."""
-        subject = self.injection.aim.subject
-        return self.struck and (fits(subject, (pattern,)) or fnmatchcase(subject, pattern))
+        """Whether the injection was made, and struck a scope, or commanded an actor, whose name fits."""
+        return self.struck and fits(self.injection.aim.target, (pattern,))
 
     def fail(self, invariant: str, text: str) -> None:
         """Something does not hold. May be called at any time, from anywhere in the thread."""
@@ -141,7 +139,7 @@ class Trial:
         labels = {told.owner: told.name for told in self._told.values()}
         return draw(self.main, age=self.number, notes=lambda task: f"  [{labels[task]}]" if task in labels else "")
 
-    # For the probe
+    # For the kit
 
     def number(self, task: Task) -> int:
         """The how manieth task of the run it is."""
@@ -176,6 +174,11 @@ class Trial:
             self._actions[label]()
         except Exception as error:  # noqa: BLE001  a command is the world's, and may raise anything
             self.fail(NO_EXCEPTION, f"{label} raised {error!r}")
+
+    def abandon(self) -> None:
+        """The run was left with tasks in it: see that they never learn of it."""
+        for task in self._numbers:
+            private.keep(task)
 
     def left(self) -> tuple[str, ...]:
         """The names of the scopes that are still there."""

@@ -26,6 +26,9 @@ NO_THREAD_LEFT: Final = "no thread left"
 FLOOR: Final = 2_000
 """Steps that every run may take, however short the clean one was: a fault makes work of its own."""
 
+CLEAN_LIMIT: Final = 50_000
+"""Steps that a clean run may take."""
+
 FACTOR: Final = 8
 """How many times the steps of the clean run a run may take."""
 
@@ -70,7 +73,7 @@ def try_out(
     """
     trial = Trial(injection)
     watch = injection.where == "batch" or record
-    limit = max(FLOOR, FACTOR * steps) if steps else 100_000
+    limit = max(FLOOR, FACTOR * steps) if steps else CLEAN_LIMIT
     probe = (Watcher if watch else Probe)(
         trial,
         scheduler(injection.schedule, steps=fifo_steps),
@@ -101,6 +104,8 @@ def try_out(
         except BaseException as error:  # noqa: ASYNC103, BLE001  trio is over; what came out of it is judged
             if probe.error is None and not probe.ended:
                 _judge(trial, error)
+    if probe.left:
+        trial.abandon()
     if probe.error is not None:
         raise probe.error
     if not probe.ended:
