@@ -53,9 +53,10 @@ class Trace:
             scope: its name.
             told: whether the step in which it was told counts, even if it was made by a task outside.
         """
-        first = self.scopes.get(scope, (0, 0))[0] if told else 0
+        first, last = self.scopes.get(scope, (0, 0))
         for number, step in enumerate(self.steps, 1):
-            if scope in step.within or number == first:
+            # One that was told and left in the same step was never there for anybody.
+            if scope in step.within or (told and number == first < last):
                 yield number, step.line
 
     def after(self, scope: str) -> Iterator[tuple[int, str]]:
