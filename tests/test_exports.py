@@ -5,6 +5,7 @@ import sys
 
 import actors
 import actors.testing
+import actors.testing.chaos
 import protocol
 
 
@@ -63,6 +64,38 @@ def test_the_public_names_of_the_testing_kit():
     """What the author of a journal imports."""
     assert sorted(actors.testing.__all__) == ["DurableJournalConformance", "JournalConformance"]
     assert all(getattr(actors.testing, name).__name__ == name for name in actors.testing.__all__)
+
+
+def test_the_public_names_of_the_chaos_kit():
+    """What the author of a node imports."""
+    assert sorted(actors.testing.chaos.__all__) == [
+        "Budget",
+        "Call",
+        "Cancel",
+        "ChaosError",
+        "ChaosFailure",
+        "Crash",
+        "Crashed",
+        "Delay",
+        "Fault",
+        "House",
+        "Invariant",
+        "NotDeterministic",
+        "Report",
+        "STANDARD",
+        "Skip",
+        "Trial",
+        "Violation",
+        "World",
+        "every_checkpoint",
+        "explore",
+        "flow",
+        "open_world",
+        "pct",
+        "replay",
+        "walk",
+    ]
+    assert all(hasattr(actors.testing.chaos, name) for name in actors.testing.chaos.__all__)
 
 
 def test_the_server_runs_without_the_testing_kit():

@@ -214,6 +214,7 @@ def test_the_clock_is_skipped_at_every_step():
     report.check()
     assert [made.target for made in report.injections] == [""] * len(report.injections)
     assert len(report.injections) > 5
+    assert str(report).startswith(f"two: nothing found (own; all there are: {len(report.injections)} injections ")
 
 
 def test_a_crash_that_comes_out_is_expected():
@@ -301,6 +302,13 @@ def test_a_schedule_that_is_none_is_refused_at_once():
     """Before anything is run."""
     with pytest.raises(ChaosError):
         explore(two, world=stage, faults=[], schedules=["fifo", "lifo"])
+
+
+async def test_inside_of_a_run_it_is_refused():
+    """It owns `trio.run`, which does not nest; a scenario would look broken."""
+    with pytest.raises(ChaosError):
+        explore(two, world=stage, faults=[Cancel("*")])
+    await trio.lowlevel.checkpoint()
 
 
 def test_schedules_are_made_for_the_length_of_the_scenario():

@@ -12,6 +12,7 @@ from random import Random
 from typing import Generic, TypeVar
 
 import attrs
+import trio
 
 from actors.testing.chaos import private
 from actors.testing.chaos.errors import ChaosError
@@ -67,8 +68,9 @@ def explore(
 
     Raises:
         NotDeterministic: two clean runs were not alike.
-        ChaosError: a schedule is none.
+        ChaosError: a schedule is none, or it is called from inside of a `trio.run`.
     """
+    _stand_alone()
     for schedule in schedules:
         scheduler(schedule, steps=1)
     play = Play(scenario, world, tuple(invariants))
@@ -92,13 +94,19 @@ def replay(
         invariants: those of the exploration.
 
     Raises:
-        ChaosError: it is no replay id, or has no such point here.
+        ChaosError: it is no replay id, or has no such point here; or this is called from inside of a `trio.run`.
         NotDeterministic: two clean runs were not alike.
     """
+    _stand_alone()
     wanted = Injection.parse(injection)
     play = Play(scenario, world, tuple(invariants))
     where: Points = "own" if wanted.where == "own" else "global"
     return _Exploration(play, where, (wanted.schedule,), wanted.scoped).replay(wanted)
+
+
+def _stand_alone() -> None:
+    if trio.lowlevel.in_trio_run():
+        raise ChaosError("an exploration has a trio.run of its own for every injection: call it from a plain function")
 
 
 @attrs.define(eq=False)

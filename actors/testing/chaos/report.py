@@ -87,16 +87,17 @@ class Report:
 
     def _lines(self) -> Iterable[str]:
         made = len(self.injections)
-        points = sum(self.points.values())
+        cancels = sum(one.fault == "cancel" and one.schedule == self.schedules[0] for one in self.injections)
         under = "fifo" if self.schedules == ("fifo",) else f"{len(self.schedules)} schedules"
         figures = f"{made} injections under {under}, {self.runs} runs, {self.rate:.0f} a second"
         if self.broken:
             failed = sum(bool(one.violations) for one in self.injections)
             yield f"{self.name}: {failed} of {figures}; broken: {', '.join(one.invariant for one in self.broken)}"
-        elif self.complete:
-            yield f"{self.name}: cancel-safe at all {points} points ({self.where}; {figures})"
+        elif self.complete and cancels:
+            yield f"{self.name}: cancel-safe at all {cancels} points ({self.where}; {figures})"
         else:
-            yield f"{self.name}: nothing found ({figures}; not all, of {points} points of fifo, {self.where})"
+            share = "all" if self.complete else "not all"
+            yield f"{self.name}: nothing found ({self.where}; {share} there are: {figures})"
         for text in self.left_out:
             yield f"  left out: {text}"
         for one in self.broken:
