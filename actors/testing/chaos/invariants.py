@@ -162,12 +162,19 @@ def _once(house: House) -> Iterator[str]:
         yield f"effects happened again, and nothing struck: {dict(house.effects)}"
 
 
+def _cuts(house: House) -> Iterable[str]:
+    return house.witness.swallowed
+
+
 def _stops(house: House) -> Iterator[str]:
     for run_id, told in house.stops.items():
         bound = told + house.settings.stop_grace + STOP_SLACK_S
         for event in house.journal.events(run_id):
             if isinstance(event, RunEnded) and event.at > max(bound, told):
                 yield f"run {run_id} was told to stop at {told}, and ended {event.at - told:.1f} s later"
+                for wait in house.witness.waits:
+                    if wait.began < bound < wait.ended:
+                        yield f"meanwhile {wait.node} waited for {wait.ended - wait.began:.1f} s at {wait.line}"
 
 
 def _frames(house: House) -> Iterable[str]:
@@ -198,6 +205,7 @@ STANDARD: Final[tuple[Invariant[House], ...]] = (
     Invariant("snapshot = fold of the events", _folds),
     Invariant("gapless at each subscriber, or it is said", _heard),
     Invariant("an effect happens once", _once),
+    Invariant("a node that is cut does not say it is done", _cuts),
     Invariant("a stop takes effect in time", _stops),
     Invariant("no WebSocket protocol error", _frames),
     Invariant("no bug is logged", _bugs),

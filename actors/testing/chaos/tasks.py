@@ -8,7 +8,7 @@ from typing import Final
 
 from trio.lowlevel import Task
 
-__all__ = ["below", "draw", "line"]
+__all__ = ["below", "draw", "line", "place"]
 
 _LIBRARIES: Final = ("site-packages", sysconfig.get_path("stdlib"))
 """What the path of code has in it that nobody here can change."""
@@ -31,6 +31,11 @@ def line(task: Task) -> str:
     if ours and theirs:
         return f"{ours} in {theirs}"
     return ours or theirs or f"end of {task.name}"
+
+
+def place(code: CodeType, number: int) -> str:
+    """A line of code, as `path:number`: from the working directory on, or the file and its folder alone."""
+    return f"{_path(code)[0]}:{number}"
 
 
 def below(task: Task) -> Iterator[Task]:

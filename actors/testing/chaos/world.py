@@ -26,6 +26,7 @@ from actors.runtime import Runtime
 from actors.settings import Settings
 from actors.testing.chaos.errors import Crashed, leaves
 from actors.testing.chaos.trial import Trial
+from actors.testing.chaos.witness import Witness
 from actors.testing.flows import Graph
 from actors.testing.memory_server import EPOCH_S, MemoryServer, Peer, memory_server
 from actors.testing.tape import KILLED, TapeJournal
@@ -91,7 +92,9 @@ class House:
 
     def __init__(self, trial: Trial, kinds: Callable[["House"], Registry], settings: Settings) -> None:
         self.trial = trial
-        self.registry = kinds(self)
+        self.witness = Witness(self._wall)
+        """What nodes made of their cancels."""
+        self.registry = self.witness.watch(kinds(self))
         self.settings = settings
         self.journal = TapeJournal()
         self.server: MemoryServer
@@ -169,9 +172,9 @@ class House:
         except ActorGone:
             if not self.cut(run.id):
                 raise
-        return self.ended(run.id, summary)
+        return self.ended(run.id, summary)  # noqa: ASYNC910  one that has ended is not waited for
 
-    async def end_all(self) -> None:
+    async def end_all(self) -> None:  # noqa: ASYNC910  without a run there is nothing to wait for
         """Wait for the end of every run that is unfinished."""
         for run in self.runtime.unfinished():
             await self.end(run)
@@ -288,7 +291,7 @@ class House:
 
     # Its lives
 
-    async def live(self, body: Callable[[], Awaitable[object]]) -> None:
+    async def live(self, body: Callable[[], Awaitable[object]]) -> None:  # noqa: ASYNC910  the server awaits
         """One life: open a server over the journal, which goes on with what is unfinished; close it after the body.
 
         A kill ends the body wherever it is.
@@ -334,7 +337,7 @@ class House:
     def _wall(self) -> float:
         return EPOCH_S + trio.current_time() - self._began
 
-    async def _look(self) -> None:
+    async def _look(self) -> None:  # noqa: ASYNC910  without a run there is nothing to look at
         """Take a snapshot of every run, as a client would."""
         for run_id in self.journal.run_ids:
             self.snapshots.append(await self.runtime.snapshot(run_id))
