@@ -84,7 +84,7 @@ class Probe(trio.abc.Instrument):
         self._after = injection.step if injection.where != "batch" else 0
         self._before = injection.step if injection.where == "batch" else 0
         self._idle = 0
-        self._waiting_since: float | None = None
+        self._idle_since = 0.0
         self._threads = frozenset(threading.enumerate())
         self._fresh = False
         """Whether no step of this batch was made yet."""
@@ -183,12 +183,12 @@ class Probe(trio.abc.Instrument):
         if now.tasks_runnable or now.run_sync_soon_queue_size or now.seconds_to_next_deadline != float("inf"):
             return
         if trio.to_thread.current_default_thread_limiter().borrowed_tokens or busy_threads(self._threads):
-            self._waiting_since = self._waiting_since or time.monotonic()
-            if time.monotonic() < self._waiting_since + THREAD_PATIENCE_S:
+            if self._idle == IDLE_TICKS:
+                self._idle_since = time.monotonic()
+            if time.monotonic() < self._idle_since + THREAD_PATIENCE_S:
                 time.sleep(0.001)
                 return
         self._idle = 0
-        self._waiting_since = None
         self._end(NO_DEADLOCK, "nobody can step, and no deadline is ahead")
 
     def _livelock(self) -> None:
