@@ -179,12 +179,12 @@ class Probe(trio.abc.Instrument):
     # Its end
 
     def _look_for_deadlock(self) -> None:
+        if self._idle == IDLE_TICKS:
+            self._idle_since = time.monotonic()
         now = trio.lowlevel.current_statistics()
         if now.tasks_runnable or now.run_sync_soon_queue_size or now.seconds_to_next_deadline != float("inf"):
             return
         if trio.to_thread.current_default_thread_limiter().borrowed_tokens or busy_threads(self._threads):
-            if self._idle == IDLE_TICKS:
-                self._idle_since = time.monotonic()
             if time.monotonic() < self._idle_since + THREAD_PATIENCE_S:
                 time.sleep(0.001)
                 return
