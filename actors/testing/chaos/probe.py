@@ -184,10 +184,10 @@ class Probe(trio.abc.Instrument):
         now = trio.lowlevel.current_statistics()
         if now.tasks_runnable or now.run_sync_soon_queue_size or now.seconds_to_next_deadline != float("inf"):
             return
-        if trio.to_thread.current_default_thread_limiter().borrowed_tokens or busy_threads(self._threads):
-            if time.monotonic() < self._idle_since + THREAD_PATIENCE_S:
-                time.sleep(0.001)
-                return
+        working = trio.to_thread.current_default_thread_limiter().borrowed_tokens or busy_threads(self._threads)
+        if working and time.monotonic() < self._idle_since + THREAD_PATIENCE_S:
+            time.sleep(0.001)
+            return
         self._idle = 0
         self._end(NO_DEADLOCK, "nobody can step, and no deadline is ahead")
 
