@@ -95,9 +95,9 @@ class TapeJournal(MemoryJournal):
         self._bell.set()
         try:
             # The block's error is not the nursery's business: it is passed on as it is, in no group.
-            await self._nursery.__aexit__(None, None, None)
+            await self._nursery.__aexit__(None, None, None)  # noqa: ASYNC102  the writer has ended, or does so at once
         finally:
-            await super().__aexit__(kind, error, trace)
+            await super().__aexit__(kind, error, trace)  # noqa: ASYNC102  which waits for nothing
 
     def attach(self, published: Published | None) -> None:
         """Publish every later commit to `published`; None: to nobody."""
@@ -185,9 +185,9 @@ class TapeJournal(MemoryJournal):
             raise JournalError(KILLED)
         super()._check_open()
 
-    async def _write(self) -> None:
+    async def _write(self) -> None:  # noqa: ASYNC910  one that is killed before it began has nothing to do
         """The writer."""
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=True):  # noqa: ASYNC912  ditto
             while not self.killed:
                 await trio.lowlevel.checkpoint()
                 taken, self._queue = self._queue, []
