@@ -1,6 +1,6 @@
 """Cancels, crashes and interrupts a scenario at every point it has, one run each, and says what did not survive it.
 
-    report = chaos.explore(scenario, world=world, faults=[Cancel("node:*")], invariants=[...])
+    report = chaos.explore(scenario, faults=[Cancel("node:*"), Call("pause")])
     report.check()
 
 Needs trio and attrs, and no pytest. Theory of operation: `explore` runs the scenario clean, and counts; `plan` says

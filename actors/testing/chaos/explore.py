@@ -9,7 +9,7 @@ same. Of each invariant that did not hold the smallest injection is run once mor
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from random import Random
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 import trio
@@ -43,9 +43,9 @@ class Budget:
 def explore(
     scenario: Callable[[W], Awaitable[object]],
     *,
-    world: World[W],
+    world: World[W] | None = None,
     faults: Iterable[Fault],
-    invariants: Iterable[Invariant[W]] = (),
+    invariants: Iterable[Invariant[W]] | None = None,
     points: Points = "own",
     schedules: Sequence[str] = (FIFO,),
     budget: Budget | None = None,
@@ -57,9 +57,10 @@ def explore(
 
     Args:
         scenario: is given the world, and ends by itself. It is called once a run.
-        world: opens what the scenario needs.
+        world: opens what the scenario needs; default: callboard's, `open_world`.
         faults: what is done.
         invariants: what must hold besides: nothing left running or told, nothing raised, no deadlock, no livelock.
+            Default: `STANDARD` in callboard's world, none in another.
         points: after the steps of a target's own tasks, or `global`: after every step and before every batch.
             Crash and Delay are about a task's own step, and keep to the first kind.
         schedules: texts of `schedules`.
@@ -73,7 +74,7 @@ def explore(
     _stand_alone()
     for schedule in schedules:
         scheduler(schedule, steps=1)
-    play = Play(scenario, world, tuple(invariants))
+    play = _play(scenario, world, invariants)
     exploration = _Exploration(play, points, tuple(dict.fromkeys(schedules)), scoped, tuple(faults))
     return exploration.explore(budget or Budget())
 
@@ -82,8 +83,8 @@ def replay(
     scenario: Callable[[W], Awaitable[object]],
     injection: str,
     *,
-    world: World[W],
-    invariants: Iterable[Invariant[W]] = (),
+    world: World[W] | None = None,
+    invariants: Iterable[Invariant[W]] | None = None,
 ) -> Report:
     """Make one injection again, with its task tree.
 
@@ -99,7 +100,7 @@ def replay(
     """
     _stand_alone()
     wanted = Injection.parse(injection)
-    play = Play(scenario, world, tuple(invariants))
+    play = _play(scenario, world, invariants)
     where: Points = "own" if wanted.where == "own" else "global"
     return _Exploration(play, where, (wanted.schedule,), wanted.scoped).replay(wanted)
 
@@ -107,6 +108,19 @@ def replay(
 def _stand_alone() -> None:
     if trio.lowlevel.in_trio_run():
         raise ChaosError("an exploration has a trio.run of its own for every injection: call it from a plain function")
+
+
+def _play(
+    scenario: Callable[[W], Awaitable[object]], world: World[W] | None, invariants: Iterable[Invariant[W]] | None
+) -> Play[W]:
+    """With the defaults, which know callboard; nothing else here does."""
+    if world is not None:
+        return Play(scenario, world, tuple(invariants or ()))
+    from actors.testing.chaos.invariants import STANDARD
+    from actors.testing.chaos.world import open_world
+
+    ours: Play[Any] = Play(scenario, open_world, STANDARD if invariants is None else tuple(invariants))
+    return ours
 
 
 @attrs.define(eq=False)
