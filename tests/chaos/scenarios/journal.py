@@ -39,7 +39,7 @@ async def followers(house: House) -> None:
                     await house.start(graph, run_id=run_id)
                 nursery.start_soon(partial(follow, run_id), name=f"follower of {run_id}")
             await house.end_all()
-        over = True
+        over = not house.journal.killed
 
     while not over:
         await house.live(body)

@@ -27,7 +27,7 @@ def _killed(name: str) -> Callable[[House], Any]:
             if "r1" not in house.journal.run_ids:
                 await house.start(GRAPHS[name])
             await house.end_all()
-            over = True
+            over = not house.journal.killed
 
         while not over:
             await house.live(body)
