@@ -191,7 +191,7 @@ class MemoryServer:
                             max_message_size=MAX_MESSAGE_BYTES,
                         )
                     try:
-                        yield Peer(cable, socket)
+                        yield Peer(cable, socket, session=session)
                     finally:
                         with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_S):
                             await socket.aclose()
@@ -213,10 +213,14 @@ class MemoryServer:
 class Peer:
     """A client that speaks JSON over a WebSocket, in any dialect. Made by `MemoryServer.connect`."""
 
-    def __init__(self, cable: Cable, socket: WebSocketConnection) -> None:
+    def __init__(self, cable: Cable, socket: WebSocketConnection, *, session: str | None = None) -> None:
         self.cable = cable
+        self.session = session
+        """The id that it came with."""
         self.heard: list[Message] = []
         """Every message that was received, those that `receive` passed over too."""
+        self.said: list[Message] = []
+        """Every message that it has begun to send."""
         self.socket = socket
         """Of trio-websocket, for what there is no word for here."""
         self._coming: deque[Message] = deque()
@@ -236,7 +240,11 @@ class Peer:
         Raises:
             trio_websocket.ConnectionClosed: the connection is over.
         """
-        text = message if isinstance(message, str) else orjson.dumps(message).decode()
+        if isinstance(message, str):
+            text = message
+        else:
+            text = orjson.dumps(message).decode()
+            self.said.append(dict(message))
         try:
             await self.socket.send_message(text)
         except trio.Cancelled:

@@ -24,6 +24,7 @@ from actors.handle import Run
 from actors.registry import Registry
 from actors.runtime import Runtime
 from actors.settings import Settings
+from actors.testing.cables import ROOM_BYTES
 from actors.testing.chaos.errors import Crashed, leaves
 from actors.testing.chaos.trial import Trial
 from actors.testing.chaos.witness import Witness
@@ -88,9 +89,12 @@ class House:
         trial: of this run.
         kinds: given the house, makes the registry, so that nodes can say to it what they do.
         settings: limits and deadlines.
+        room: bytes that a connection holds in each direction.
     """
 
-    def __init__(self, trial: Trial, kinds: Callable[["House"], Registry], settings: Settings) -> None:
+    def __init__(
+        self, trial: Trial, kinds: Callable[["House"], Registry], settings: Settings, *, room: int = ROOM_BYTES
+    ) -> None:
         self.trial = trial
         self.witness = Witness(self._wall)
         """What nodes made of their cancels."""
@@ -118,6 +122,7 @@ class House:
         self.killed = False
         """Whether one of them was killed."""
         self.active = trial.active
+        self._room = room
         self._life = trio.CancelScope()
         self._began = trio.current_time()
 
@@ -317,7 +322,12 @@ class House:
     async def open(self) -> AsyncIterator[None]:
         """Open the server, and close it."""
         async with memory_server(
-            registry=self.registry, settings=self.settings, observer=self, journal=self.journal, wall=self._wall
+            registry=self.registry,
+            settings=self.settings,
+            observer=self,
+            journal=self.journal,
+            wall=self._wall,
+            room=self._room,
         ) as self.server:
             self.trial.action("network/cut", self.server.cut)
             self.server.faults = self.faults
@@ -350,6 +360,7 @@ async def open_world(
     registry: Registry | Callable[[House], Registry] | None = None,
     settings: Settings | None = None,
     mortal: bool = False,
+    room: int = ROOM_BYTES,
 ) -> AsyncIterator[House]:
     """A world for scenarios of callboard: a server in memory, and an eye on all that happens in it.
 
@@ -358,9 +369,10 @@ async def open_world(
         registry: the kinds, or what makes them, given the house; default: the built-in ones.
         settings: limits and deadlines.
         mortal: whether the scenario opens the lives of the house itself.
+        room: bytes that a connection holds in each direction; a peer that does not read is felt the earlier.
     """
     kinds = registry if callable(registry) else lambda _: registry or Registry.builtin()
-    house = House(trial, kinds, settings or Settings())
+    house = House(trial, kinds, settings or Settings(), room=room)
     with house.ear():
         if mortal:
             yield house

@@ -8,6 +8,7 @@ import trio
 from actors import NodeContext, Registry
 from actors.registry import node
 from actors.settings import Settings
+from actors.testing.cables import ROOM_BYTES
 from actors.testing.chaos.world import House, open_world
 from protocol.states import NodeStatus
 
@@ -60,9 +61,9 @@ def kinds(house: House) -> Registry:
     return registry
 
 
-def house(**settings: Any) -> Any:
+def house(*, room: int = ROOM_BYTES, **settings: Any) -> Any:
     """A world with these kinds."""
-    return partial(open_world, registry=kinds, settings=Settings(**settings))
+    return partial(open_world, registry=kinds, settings=Settings(**settings), room=room)
 
 
 def mortal(**settings: Any) -> Any:
