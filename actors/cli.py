@@ -13,18 +13,19 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal
 
 import attrs
 import click
 
-from actors.document import Document, DocumentError, read_document
+from actors import arguments
+from actors.document import Document
 from actors.errors import ActorsError, SettingsError
-from actors.settings import LogLevel, Seconds, Settings, Size
-from actors.sources import CONFIG_FILE, load_settings, parse_seconds, spell
+from actors.settings import Settings
+from actors.sources import load_settings
 from protocol.errors import BadField
 from protocol.execution import ExecutionConfig, parse_execution_config
 from protocol.graph import Limits, Problem, Validation, validate
@@ -44,18 +45,6 @@ LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 FOREIGN_LOGS: Final = "trio-websocket"
 """Logs whole requests at debug, tokens in queries included."""
 
-_METAVARS: Final[Mapping[object, str]] = {
-    str: "TEXT",
-    str | None: "TEXT",
-    tuple[str, ...]: "TEXT",
-    LogLevel: "LEVEL",
-    Seconds: "DURATION",
-    Size: "SIZE",
-}
-"""Type of a setting → what its flag takes; all others take a number."""
-
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 def main() -> int:
     """Run the command that the arguments name; returns the exit status."""
@@ -74,43 +63,6 @@ def main() -> int:
         return INTERRUPTED
 
 
-def _setting_flags(command: F) -> F:
-    """A flag for every setting, in the order of the class; its help is the setting's own text and default."""
-    for field in reversed(attrs.fields(Settings)):
-        command = _setting_flag(field)(command)
-    return command
-
-
-def _setting_flag(field: "attrs.Attribute[Any]") -> Callable[[F], F]:
-    flag = "--" + field.name.replace("_", "-")
-    text = field.metadata["help"].removesuffix(".")
-    if field.type is bool:
-        return click.option(flag, field.name, is_flag=True, default=None, help=text)
-    if isinstance(field.default, tuple):
-        text += "; may be given several times"
-    if default := spell(field):
-        text += f"  [{default}]"
-    return click.option(
-        flag,
-        field.name,
-        multiple=isinstance(field.default, tuple),
-        metavar=_METAVARS.get(field.type, "N"),
-        help=text,
-    )
-
-
-_settings_file = click.option(
-    "--config",
-    metavar="FILE",
-    help=f"Settings as TOML  [CALLBOARD_CONFIG, else {CONFIG_FILE} here if there is one]",
-)
-_dry_run = click.option(
-    "--dry-run", is_flag=True, help="Try the wiring: unknown kinds and wrong configs pass, every node is simulated."
-)
-_as_json = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, and nothing else there.")
-_file = click.argument("file", type=click.File("rb"))
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="callboard", prog_name="callboard", message="%(prog)s %(version)s")
 def cli() -> None:
@@ -118,8 +70,8 @@ def cli() -> None:
 
 
 @cli.command("serve")
-@_settings_file
-@_setting_flags
+@arguments.settings_file
+@arguments.setting_flags
 def serve_command(config: str | None, **flags: Any) -> int:
     """Serve HTTP and WebSocket until SIGTERM or Ctrl-C.
 
@@ -139,29 +91,19 @@ def serve_command(config: str | None, **flags: Any) -> int:
 
 
 @cli.command("run")
-@_file
-@_as_json
-@_dry_run
-@click.option(
-    "--set", "variables", multiple=True, metavar="NAME=VALUE", help="A variable; VALUE is JSON, or else text."
-)
-@click.option("--input", "inputs", multiple=True, metavar="PORT=VALUE", help="An input of the nodes where it begins.")
-@click.option("--timeout", metavar="DURATION", help="Fail the run after so long, e.g. 90s.")
-@click.option(
-    "--option", "-o", "options", multiple=True, metavar="KEY=VALUE", help="Any other key of the run's config: seed=7."
-)
-@_settings_file
-@_setting_flag(attrs.fields(Settings).artifacts)
+@arguments.file
+@arguments.as_json
+@arguments.dry_run
+@arguments.execution_flags
+@arguments.settings_file
+@arguments.setting_flag(attrs.fields(Settings).artifacts)
 @click.option("--log-level", default="warning", show_default=True, metavar="LEVEL", help="What is logged on stderr.")
 def run_command(
     *,
     file: BinaryIO,
     as_json: bool,
     dry_run: bool,
-    variables: Sequence[str],
-    inputs: Sequence[str],
-    timeout: str | None,
-    options: Sequence[str],
+    execution: arguments.Execution,
     config: str | None,
     **flags: Any,
 ) -> int:
@@ -178,17 +120,8 @@ def run_command(
     130 stopped by Ctrl-C, 143 by SIGTERM; 141 nobody reads stdout any more.
     """  # noqa: D301  click has to see the backspace
     settings = _settings(flags, config=config)
-    document = _document(file)
-    asked = {**document.config, **_pairs(options, param="--option")}
-    for key, param, given in (("variables", "--set", variables), ("inputs", "--input", inputs)):
-        if given:
-            before = asked.get(key)
-            asked[key] = {**(before if isinstance(before, Mapping) else {}), **_pairs(given, param=param)}
-    if timeout is not None:
-        try:
-            asked["timeout"] = parse_seconds(timeout) * 1000
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="--timeout") from None
+    document = arguments.document(file)
+    asked = execution.over(document.config)
     if dry_run:
         asked["dryRun"] = True
     from actors.foreground import run_in_foreground
@@ -207,10 +140,10 @@ def run_command(
 
 
 @cli.command("validate")
-@_file
-@_as_json
-@_dry_run
-@_settings_file
+@arguments.file
+@arguments.as_json
+@arguments.dry_run
+@arguments.settings_file
 def validate_command(*, file: BinaryIO, as_json: bool, dry_run: bool, config: str | None) -> int:
     """Check the graph in FILE (`-`: stdin) without starting it, and print every problem.
 
@@ -218,7 +151,7 @@ def validate_command(*, file: BinaryIO, as_json: bool, dry_run: bool, config: st
     Exit status: 0 it can start, with warnings or without; 1 it has errors; 2 FILE can not be read.
     """  # noqa: D301  click has to see the backspace
     settings = load_settings(config=config)
-    document = _document(file)
+    document = arguments.document(file)
     validation = _validate(document, settings=settings, dry_run=dry_run)
     problems = (*validation.errors, *validation.warnings)
     if as_json:
@@ -237,7 +170,7 @@ def validate_command(*, file: BinaryIO, as_json: bool, dry_run: bool, config: st
 
 
 @cli.command("kinds")
-@_as_json
+@arguments.as_json
 def kinds_command(*, as_json: bool) -> None:
     """List the kinds of node that are installed here."""
     kinds = _registry().describe()
@@ -253,29 +186,10 @@ def kinds_command(*, as_json: bool) -> None:
     print_kinds(rows, file=sys.stdout)
 
 
-def _at_server(command: F) -> F:
-    """Which server a command is about."""
-    for option in (
-        click.option("--token", envvar="CALLBOARD_TOKEN", help="What the server wants to be told  [CALLBOARD_TOKEN]"),
-        click.option(
-            "--server",
-            envvar="CALLBOARD_SERVER",
-            default="http://127.0.0.1:8765",
-            metavar="URL",
-            help="Where it listens  [CALLBOARD_SERVER, else http://127.0.0.1:8765]",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-_run = click.argument("run", metavar="RUN")
-
-
 @cli.command("watch")
-@_run
-@_as_json
-@_at_server
+@arguments.run
+@arguments.as_json
+@arguments.at_server
 def watch_command(*, run: str, as_json: bool, server: str, token: str | None) -> int:
     """Show how RUN goes on a server, from its first event to its ending; through restarts of the server, too.
 
@@ -290,9 +204,9 @@ def watch_command(*, run: str, as_json: bool, server: str, token: str | None) ->
 
 
 @cli.command("pause")
-@_run
+@arguments.run
 @click.option("--drain", is_flag=True, help="Wait for what runs instead of cutting it.")
-@_at_server
+@arguments.at_server
 def pause_command(*, run: str, drain: bool, server: str, token: str | None) -> int:
     """Pause RUN (a run, or the latest of a workflow) on a server.
 
@@ -303,8 +217,8 @@ def pause_command(*, run: str, drain: bool, server: str, token: str | None) -> i
 
 
 @cli.command("resume")
-@_run
-@_at_server
+@arguments.run
+@arguments.at_server
 def resume_command(*, run: str, server: str, token: str | None) -> int:
     """Go on with RUN (a run, or the latest of a workflow) on a server.
 
@@ -315,9 +229,9 @@ def resume_command(*, run: str, server: str, token: str | None) -> int:
 
 
 @cli.command("stop")
-@_run
+@arguments.run
 @click.option("--force", is_flag=True, help="Drop the grace of sections and clean-ups.")
-@_at_server
+@arguments.at_server
 def stop_command(*, run: str, force: bool, server: str, token: str | None) -> int:
     """Stop RUN (a run, or the latest of a workflow) on a server.
 
@@ -332,8 +246,8 @@ def stop_command(*, run: str, force: bool, server: str, token: str | None) -> in
 @click.option("--status", type=click.Choice([str(status) for status in RunStatus]), help="Only runs in this state.")
 @click.option("--workflow", "workflow_id", default="", metavar="ID", help="Only runs of this workflow.")
 @click.option("--limit", "-n", default=50, show_default=True, type=click.IntRange(min=1), help="Runs at most.")
-@_as_json
-@_at_server
+@arguments.as_json
+@arguments.at_server
 def history_command(
     *,
     run: str | None,
@@ -393,31 +307,6 @@ def _registry() -> "Registry":
     except ActorsError as error:
         raise click.ClickException(str(error)) from error
     return registry
-
-
-def _document(file: BinaryIO) -> Document:
-    try:
-        return read_document(file.read())
-    except (DocumentError, OSError) as error:
-        raise click.BadParameter(f"{getattr(file, 'name', 'stdin')}: {error}", param_hint="FILE") from None
-
-
-def _pairs(given: Sequence[str], *, param: str) -> dict[str, Any]:
-    """NAME=VALUE arguments; a value that is JSON is what it says, any other is text."""
-    pairs: dict[str, Any] = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not (name and equals):
-            raise click.BadParameter(f"must be NAME=VALUE, not {text!r}", param_hint=param)
-        try:
-            pairs[name] = json.loads(value, parse_constant=_not_json)
-        except ValueError:
-            pairs[name] = value
-    return pairs
-
-
-def _not_json(constant: str) -> NoReturn:
-    raise ValueError(constant)  # Python reads NaN and Infinity; JSON and the run do not.
 
 
 def _settings(flags: Mapping[str, Any], *, config: str | None) -> Settings:

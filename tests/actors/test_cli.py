@@ -8,7 +8,7 @@ import sys
 import attrs
 import pytest
 
-from actors import cli
+from actors import arguments, cli
 from actors.settings import Settings
 
 GOOD = {
@@ -204,5 +204,5 @@ def test_kinds_are_listed(callboard):
 
 def test_values_are_json_or_text():
     """`--set n=3` is a number, `--set name=ada` a text, and NaN is not JSON."""
-    pairs = cli._pairs(["n=3", "name=ada", 'list=["a"]', 'quoted="3"', "odd=NaN", "empty=", "eq=a=b"], param="--set")
+    pairs = arguments.pairs(["n=3", "name=ada", 'list=["a"]', 'quoted="3"', "odd=NaN", "empty=", "eq=a=b"], param="--set")
     assert pairs == {"n": 3, "name": "ada", "list": ["a"], "quoted": "3", "odd": "NaN", "empty": "", "eq": "a=b"}
