@@ -74,7 +74,7 @@ async def paused(house: House) -> None:
     await house.live(second)
 
 
-KILL: Final = (chaos.Call("kill"),)
+KILL: Final = (chaos.Call("kill"), chaos.Cancel("process"))
 
 SCENARIOS: Final = (
     *(Scenario(f"killed: {name}", _killed(name), faults=KILL, world=mortal()) for name in GRAPHS),

@@ -12,7 +12,7 @@ from actors.testing.chaos.world import House, open_world
 __all__ = ["FAULTS", "Scenario"]
 
 FAULTS = (
-    chaos.Cancel("node:*", "run:*", "conn:*", "hub", "server"),
+    chaos.Cancel("node:*", "run:*", "conn:*", "hub", "server", "process"),
     chaos.Crash("node:*"),
     chaos.Call("pause", "resume", "stop", "close", "cut"),
     chaos.Skip(5.0),
