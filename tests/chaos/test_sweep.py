@@ -23,3 +23,21 @@ def test_nothing_is_found(scenario):
     report = scenario.explore(schedules=["fifo", *chaos.pct(1, depth=3, seed=5)], budget=chaos.Budget(runs=RUNS))
     assert len(report.injections) >= min(RUNS, 10)
     report.check()
+
+
+@pytest.mark.parametrize("name", ["runs: chain", "controls: pause in a section", "controls: stop while paused"])
+def test_nothing_is_found_at_any_instant(name):
+    """After every step of every task and before every batch: all instants at which a cancel can come from outside."""
+    (scenario,) = (each.values[0] for each in SCENARIOS if each.id == name)
+    report = scenario.explore(points="global", budget=chaos.Budget(runs=3 * RUNS))
+    assert {made.id.split("/")[-2] for made in report.injections} == {"global", "batch"}
+    report.check()
+
+
+@pytest.mark.parametrize("name", ["runs: diamond", "controls: pause taken back", "controls: stop in a section"])
+def test_nothing_is_found_as_it_ships(name):
+    """Nodes share the scope of their run's generation, unless they need one."""
+    (scenario,) = (each.values[0] for each in SCENARIOS if each.id == name)
+    report = scenario.explore(scoped=False, budget=chaos.Budget(runs=2 * RUNS))
+    assert all(made.id.endswith("/unscoped") for made in report.injections)
+    report.check()
