@@ -37,6 +37,7 @@ def check(events: list[Event], view: View) -> None:
             assert event.status in moves, f"{status} → {event.status}"
             status = event.status
         elif isinstance(event, NodeChanged):
+            assert status is not RunStatus.PAUSED, f"{event.node_id} is {event.status} while the run is paused"
             key = (event.node_id, event.iteration)
             if event.status is NodeStatus.RUNNING and event.attempt > 1:
                 # The next attempt of a loop begins from its first turn: its body has not been anywhere yet.

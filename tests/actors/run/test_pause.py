@@ -54,6 +54,26 @@ async def test_paused_comes_when_nothing_is_in_flight(autojump_clock, world):
     assert set(pausing.in_flight or ()) == {"a", "b"}
 
 
+async def test_what_becomes_due_in_the_instant_of_the_pause_waits_for_the_resume(autojump_clock, world):
+    """A node's wait time is over when the other one ends, for which the pause has waited: or half a microsecond later."""
+
+    async def act(ctx):
+        await trio.sleep(3)
+
+    async def nothing(ctx):
+        await trio.lowlevel.checkpoint()
+
+    world.deeds.update(a=nothing, b=act, c=nothing)
+    run = await world.start("s >> a >> c; s >> b", a=("do", {"waitTime": 3000.0005}), b="act", c="do")
+    await trio.sleep(1)
+    await run.pause()
+    await world.until(run, RunStatus.PAUSED)
+    await trio.sleep(10)
+    await run.resume()
+    told = world.told(await world.story(run))
+    assert told.index("a success") > told.index("paused") > told.index("b success")
+
+
 @pytest.mark.parametrize("mode", ["now", "drain"])
 async def test_a_resume_while_pausing_withdraws_the_pause(autojump_clock, world, mode):
     """The node that is waited for runs once; the one that was told to leave is started again, never twice at a time."""
