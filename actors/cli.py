@@ -1,12 +1,13 @@
-"""The command line: `callboard serve`, `run`, `validate`, `kinds`, and `watch`, `pause`, `resume`, `stop`, `history`.
+"""The command line: `serve`, `run`, `chaos`, `validate` and `kinds`; `watch`, `pause`, `resume`, `stop` and `history`.
 
-Theory of operation: a command reads its arguments into `Settings` and a graph, and hands over to `actors.foreground`
-or `actors.attached`; nothing here lives longer than that. What takes long to import is imported by the command that
-needs it: `--help` and the completion of a shell are not to wait for a server, nor a server for the drawing of tables.
+Theory of operation: a command reads its arguments into `Settings` and a graph, and hands over to `actors.foreground`,
+`actors.attached` or `actors.explored`; nothing here lives longer than that. What takes long to import is imported by
+the command that needs it: `--help` and the completion of a shell are not to wait for a server, nor a server for the
+drawing of tables.
 
-Exit statuses: 0 well; 1 the run failed, the graph has errors, the port is taken; 2 nothing was started: usage,
-settings, an unreadable file, a graph that cannot start; 130 and 143 ended by SIGINT and SIGTERM; 141 nobody reads
-the stdout of a run.
+Exit statuses: 0 well; 1 the run failed, an invariant is broken, the graph has errors, the port is taken; 2 nothing was
+started: usage, settings, an unreadable file, a graph that cannot start; 130 and 143 ended by SIGINT and SIGTERM; 141
+nobody reads the stdout of a run.
 """
 
 import json
@@ -39,6 +40,7 @@ __all__ = ["main"]
 FAILED: Final = 1
 INTERRUPTED: Final = 128 + signal.SIGINT
 NOT_STARTED: Final = 2
+STDIN: Final = "<stdin>"
 NO_READER: Final = 128 + 13
 """13 is SIGPIPE, which Python turns into an exception."""
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -137,6 +139,76 @@ def run_command(
             needs_start=document.needs_start,
         )
     )
+
+
+@cli.command("chaos")
+@arguments.file
+@arguments.as_json
+@click.option(
+    "--live", is_flag=True, help="Run the nodes for real: what they do outside of it they do once for each injection!"
+)
+@arguments.execution_flags
+@click.option("--runs", type=click.IntRange(min=1), metavar="N", help="Injections at most.")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default="60",
+    metavar="S",
+    help="Real seconds at most.",
+)
+@click.option("--global", "everywhere", is_flag=True, help="After steps of all tasks, not of the node and run alone.")
+@click.option("--replay", "injection", metavar="ID", help="Make this one injection again.")
+@arguments.settings_file
+def chaos_command(
+    *,
+    file: BinaryIO,
+    as_json: bool,
+    live: bool,
+    execution: arguments.Execution,
+    runs: int | None,
+    seconds: float,
+    everywhere: bool,
+    injection: str | None,
+    config: str | None,
+) -> int:
+    """Cancel, pause and stop the graph in FILE (`-`: stdin) at every point it has, and see what does not survive it.
+
+    It runs in memory, on a virtual clock, a few hundred times a second, each time with one injection: a node or the run
+    is cancelled, the run is paused, resumed or stopped, or the time jumps. Nodes are simulated, unless --live says
+    otherwise: then a node that sends a mail sends hundreds. What waits for a thread, a process or a socket finds that
+    all its deadlines pass at once.
+
+    A failure is reported with the line of the node's kind and an id for --replay; with --json as one object that lists
+    every injection.
+
+    \b
+    Exit status: 0 all held; 1 something did not; 2 not explored (usage, settings, an invalid graph, an unknown id);
+    130 ended by Ctrl-C.
+    """  # noqa: D301  click has to see the backspace
+    settings = load_settings(config=config)
+    document = arguments.document(file)
+    asked = execution.over(document.config)
+    registry = _registry()
+    # Not before all else is known to be well: it takes a server.
+    from actors.explored import Exploring, explore_graph
+
+    status = INTERRUPTED
+    try:
+        status = explore_graph(
+            document.graph,
+            name=getattr(file, "name", STDIN),
+            config=asked,
+            needs_start=document.needs_start,
+            settings=settings,
+            registry=registry,
+            exploring=Exploring(runs=runs, seconds=seconds, everywhere=everywhere, live=live, injection=injection),
+            as_json=as_json,
+        )
+    except* KeyboardInterrupt:
+        # Out of the middle of a run it comes in groups.
+        pass
+    return status
 
 
 @cli.command("validate")

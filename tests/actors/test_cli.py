@@ -62,12 +62,12 @@ def test_help_names_every_setting_with_its_default(callboard):
     assert "CALLBOARD_<NAME>" in told
 
 
-@pytest.mark.parametrize("command", [(), ("serve",), ("run",), ("validate",), ("kinds",)])
+@pytest.mark.parametrize("command", [(), ("serve",), ("run",), ("chaos",), ("validate",), ("kinds",)])
 def test_help_is_there(callboard, command):
     """On stdout, status 0, for each command; the exit statuses are told there."""
     status, out, err = callboard(*command, "-h")
     assert (status, err) == (0, "")
-    assert ("Exit status" in out) == (command in {("serve",), ("run",), ("validate",)})
+    assert ("Exit status" in out) == (command in {("serve",), ("run",), ("chaos",), ("validate",)})
 
 
 @pytest.mark.parametrize("args", [("fly",), ("serve", "--fly"), ("run",), ("run", "nowhere.json"), ("validate",)])
@@ -204,5 +204,7 @@ def test_kinds_are_listed(callboard):
 
 def test_values_are_json_or_text():
     """`--set n=3` is a number, `--set name=ada` a text, and NaN is not JSON."""
-    pairs = arguments.pairs(["n=3", "name=ada", 'list=["a"]', 'quoted="3"', "odd=NaN", "empty=", "eq=a=b"], param="--set")
+    pairs = arguments.pairs(
+        ["n=3", "name=ada", 'list=["a"]', 'quoted="3"', "odd=NaN", "empty=", "eq=a=b"], param="--set"
+    )
     assert pairs == {"n": 3, "name": "ada", "list": ["a"], "quoted": "3", "odd": "NaN", "empty": "", "eq": "a=b"}
