@@ -153,7 +153,7 @@ def run_command(
     "--seconds",
     type=click.FloatRange(min=0, min_open=True),
     default=60.0,
-    show_default="60",
+    show_default=True,
     metavar="S",
     help="Real seconds at most.",
 )

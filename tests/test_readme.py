@@ -24,6 +24,8 @@ EMBEDDING = [code for language, name, code in BLOCKS if language == "python" and
 (PYTHON,) = [code for language, name, code in BLOCKS if name == "client"]
 (PYSIDE,) = [code for language, name, code in BLOCKS if name == "pyside"]
 (JAVASCRIPT,) = [code for language, name, code in BLOCKS if language == "javascript"]
+(NODES,) = [code for language, name, code in BLOCKS if name == "nodes"]
+(REPORT,) = [code for language, _, code in BLOCKS if language == "text"]
 (TOML,) = [code for language, _, code in BLOCKS if language == "toml"]
 MESSAGES = "".join(code for language, _, code in BLOCKS if language == "json")
 
@@ -101,6 +103,27 @@ def test_the_pyside_client_runs(address):
     """Offscreen, in the flat dialect."""
     printed = run(sys.executable, "-c", PYSIDE, f"{address}/ws/my-desktop", QT_QPA_PLATFORM="offscreen")
     assert printed.splitlines() == ["w running", "w completed", "x running", "x completed"]
+
+
+def test_the_test_of_a_node_finds_its_mistake(tmp_path):
+    """With the report that is shown, but for figures, speed and what is left out; without the mistake it passes."""
+
+    def tested(code):
+        (tmp_path / "test_nodes.py").write_text(code)
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+
+    def shapes(text):
+        return [re.sub(r"\d+", "0", line) for line in text.splitlines() if line.strip() != "…"]
+
+    done = tested(NODES)
+    assert done.returncode == 1
+    printed = iter(shapes(done.stdout))
+    for line in shapes(REPORT):
+        assert line in printed, line
+    mistake = '        ctx.log("warn", f"never mind: {error!r}")\n'
+    done = tested(NODES.replace(mistake, f"{mistake}        raise\n"))
+    assert done.returncode == 0, done.stdout
 
 
 def test_the_diagram_is_the_table():

@@ -94,7 +94,7 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
         for nodeid, properties in explored.items():
             terminalreporter.line(f"{nodeid}: {properties[TOLD]}")
     points, injections = (sum(properties[name] for properties in explored.values()) for name in (POINTS, INJECTIONS))
-    terminalreporter.line(f"{len(explored)} explored, {points} points, {injections} injections")
+    terminalreporter.line(f"tests: {len(explored)}, points: {points}, injections: {injections}")
 
 
 def _again(item: pytest.Item, text: str) -> list[str]:

@@ -4,8 +4,10 @@ import re
 import shlex
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 
 import pytest
+import trio
 
 from actors.testing import chaos
 
@@ -98,7 +100,7 @@ def test_a_decorated_test_is_one_item(run):
             r"=+ chaos =+",
             r".*::test_upper: cancel-safe at all \d+ points \(own; \d+ injections under fifo, .*\)",
             r".*::TestInAClass::test_some\[s >> upper\]: cancel-safe at all .*",
-            r"3 explored, [1-9]\d* points, [1-9]\d* injections",
+            r"tests: 3, points: [1-9]\d*, injections: [1-9]\d*",
         ],
         consecutive=False,
     )
@@ -130,7 +132,7 @@ def test_a_failure_is_the_report_and_comes_again(run, pytester, monkeypatch):
 def test_options_are_for_every_decorated_test(run):
     """How many injections, or all points and without a limit."""
     done = run(KINDS + GOOD, "-k", "test_upper", "--chaos-runs", "3")
-    done.stdout.re_match_lines([r"1 explored, \d+ points, 3 injections"])
+    done.stdout.re_match_lines([r"tests: 1, points: \d+, injections: 3"])
     done = run(KINDS + GOOD, "-k", "test_upper", "-v", "--chaos-global", "--chaos-runs=0", "--chaos-seconds=0")
     done.stdout.re_match_lines([r".*::test_upper: cancel-safe at all \d+ points \(global; .*"])
 
@@ -183,3 +185,30 @@ def test_what_is_no_scenario_is_refused():
     for scenario in plain, other:
         with pytest.raises(chaos.ChaosError):
             chaos.every_checkpoint()(scenario)
+
+
+def test_a_world_of_ones_own_needs_no_callboard():
+    """Any trio code: who tells its scopes is struck, and what must hold is one's own to say."""
+
+    @asynccontextmanager
+    async def world(trial):
+        trial.lock = trio.Lock()
+        yield trial
+
+    def unlocked(trial):
+        return ["it is locked"] if trial.lock.locked() else []
+
+    @chaos.every_checkpoint(targets="actor", world=world, invariants=[chaos.Invariant("unlocked", unlocked)])
+    async def test_lock(world, seconds):
+        scope = trio.CancelScope()
+        world.scope("actor", scope)
+        with scope:
+            await world.lock.acquire()
+            await trio.sleep(seconds)
+            world.lock.release()
+        world.unscope("actor")
+
+    with pytest.raises(chaos.ChaosFailure) as failure:
+        test_lock(seconds=1)
+    assert "unlocked: broken " in str(failure.value)
+    assert "replay: cancel:actor@" in str(failure.value)

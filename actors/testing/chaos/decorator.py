@@ -73,8 +73,8 @@ def every_checkpoint(
 
     Args:
         targets: patterns of the scopes that are struck.
-        faults: what is done to them; default: they are cancelled, and their run is paused, at each of their points.
-            Both are daily life, so a node has to end as if nothing had been. A `Crash` is not: what it awaits fails.
+        faults: what is done to them; default: they are cancelled and, in callboard's world, their run is paused, at
+            each of their points. Both are daily life: a node runs again, to the same result. A `Crash` is not.
         world: opens what the scenario needs; default: callboard's, with `registry` and `settings`.
         registry: the kinds of node; default: the built-in ones.
         settings: limits and deadlines.
@@ -87,7 +87,8 @@ def every_checkpoint(
         ChaosError: the scenario is no coroutine function that takes a `world`.
     """
     patterns = (targets,) if isinstance(targets, str) else tuple(targets)
-    chosen = (Cancel(*patterns), Call("pause", targets=patterns)) if faults is None else tuple(faults)
+    daily: tuple[Fault, ...] = (Cancel(*patterns), *((Call("pause", targets=patterns),) if world is None else ()))
+    chosen = daily if faults is None else tuple(faults)
 
     def decorate(scenario: Callable[..., Awaitable[object]]) -> Callable[..., None]:
         signature = inspect.signature(scenario)
