@@ -230,7 +230,8 @@ class Connection:
                     with self._scope:
                         socket = await self._shake_hands(wire, nursery)
                         self._greet()
-                        nursery.start_soon(self._write, socket, nursery, name=f"writer {self.session_id}")
+                        # From here on it alone drains: who says goodbye must not meet one that is about to begin.
+                        await nursery.start(self._write, socket, nursery, name=f"writer {self.session_id}")
                         await self._read(socket)
                 except Exception:
                     self._fail()
@@ -340,11 +341,14 @@ class Connection:
             logger.exception("a command of %s failed", self.session_id)
             self.reply(self._session.refuse(_refusal("internal_error", "internal error"), text))
 
-    async def _write(self, socket: WebSocketConnection, nursery: trio.Nursery) -> None:
+    async def _write(
+        self, socket: WebSocketConnection, nursery: trio.Nursery, *, task_status: trio.TaskStatus[None]
+    ) -> None:
         """The writer, until the connection is over: drain, refill, and what is due."""
         stream, settings = self._stream, self._settings
         try:
             with stream.attended():
+                task_status.started()
                 while True:
                     self._tick(socket, nursery)
                     if not stream.queued:

@@ -1,11 +1,12 @@
 """What trio-websocket is given for a stream: our OwnedStream, with the head of the request put back in front.
 
-Theory of operation: trio-websocket does the handshake, pings, pongs, the peer's close, and all inbound messages. It
-also closes its stream whenever it thinks that all is said, sometimes without having said why (a frame that breaks the
-protocol), and it leaves it open when it has closed a connection itself (a message that is too large). So closing is not
-its business here: `aclose` only ends what it hears, and the connection that owns the stream says the last words, if
-nobody did (`said_close`), and closes. After the last words nothing more is sent, whatever trio-websocket tries.
-Everything that goes through here is a whole frame, handed over in one step.
+Theory of operation: trio-websocket does the handshake, pings, pongs, and all inbound messages. It also answers a close
+as soon as it has read one, though what came before it may still wait to be obeyed and answered; it closes its stream
+whenever it thinks that all is said, sometimes without having said why (a frame that breaks the protocol), and leaves it
+open when it has closed a connection itself (a message that is too large). So closing is not its business here: `aclose`
+only ends what it hears, its close frames go nowhere, and the connection that owns the stream says the last words
+(`say_close`), and closes. After the last words nothing more is sent, whatever trio-websocket tries. Everything that
+goes through here is a whole frame, handed over in one step.
 
 A peer should wait for our half of the handshake before it sends a frame. What one sends that does not is held back
 until then: wsproto would lose it, or take it for the wrong thing.
@@ -55,9 +56,9 @@ class Wire(trio.abc.Stream):
         self.open = False
         """Whether frames are spoken; before, it is HTTP."""
         self.said_close = False
-        """Whether a close frame was handed over, by whomever. Nothing may follow it."""
+        """Whether the close frame was handed over. Nothing may follow it."""
         self.closed = False
-        """Whether both sides have closed: the peer's close frame came and was answered, or was the answer to ours."""
+        """Whether the peer's close frame came: it asks for ours, or is the answer to it."""
 
     def say_close(self, code: int, reason: str) -> None:
         """Hand over the close frame, if none was yet."""
@@ -70,10 +71,9 @@ class Wire(trio.abc.Stream):
         closes = self.open and data[0] == FIN | Opcode.CLOSE
         # A close frame of trio-websocket is its answer to the peer's, unless it is about a message that is too large.
         self.closed |= closes and data[CODE] != TOO_LARGE
-        if self.said_close:
+        if closes or self.said_close:
             await trio.lowlevel.checkpoint()
             return
-        self.said_close |= closes
         if not self.open and bytes(data).startswith(SWITCHING):
             self.open = True
             self._frames.set()
