@@ -188,6 +188,7 @@ class Hub:
 
         Replies `Subscribed`; then come the snapshot (if asked for, or there was no position, or it could not be
         honoured), the missed events, and live what follows. What the outbox has no room for comes with `refill`.
+        What is wanted is noted before anything is awaited, so a run that begins meanwhile is heard.
 
         Args:
             outlet: who.
@@ -199,7 +200,6 @@ class Hub:
             BadField: a position over all runs, one that can not be read, or too many subscriptions.
             JournalError: the journal can not be read.
         """
-        await trio.lowlevel.checkpoint()
         listener = self._listener(outlet)
         if quiet:
             if run_id is not None:
@@ -214,6 +214,7 @@ class Hub:
         if scope == EVERYWHERE:
             listener.confirm(command)
             self._hear(listener, list(self._topics.runs))
+            await trio.lowlevel.checkpoint()
             return
         # A position in a run that is gone says nothing about the workflow's latest one.
         lost = Position(None, reset=True)
@@ -226,6 +227,7 @@ class Hub:
                     continue
         known = position.run_id is not None or bool(position.seq) or position.reset
         listener.confirm(command, last_seq=0, from_seq=1, reset=known)
+        await trio.lowlevel.checkpoint()
 
     def watch(self, outlet: Outlet, run_id: str) -> None:
         """Let the starter hear all of a run, from seq 1. No reply.

@@ -308,15 +308,16 @@ class Runtime:
         if found is not None:
             return found  # noqa: ASYNC910  nothing to wait for
         named = run_id if run_id is not None else await self.journal.find(workflow_id)
-        if named is None:
-            return None  # noqa: ASYNC910  the journal was asked
-        try:
-            record = await self._records.read(self.journal, named)
-        except UnknownRun:
-            return None  # noqa: ASYNC910  ditto
-        if named not in self._runs:  # it may have been started meanwhile
-            self._records.add(record, latest=run_id is None)
-        return named
+        if named is not None:
+            try:
+                record = await self._records.read(self.journal, named)
+            except UnknownRun:
+                pass
+            else:
+                if named not in self._runs:
+                    self._records.add(record, latest=run_id is None and self.find(workflow_id) is None)
+        # Meanwhile one may have been started: whoever goes on from here without a checkpoint knows of every run.
+        return self.find(workflow_id, run_id)  # noqa: ASYNC910  the journal was asked
 
     async def plan(self, run_id: str) -> tuple[str, Workflow]:
         """The workflow id and the graph of a run.

@@ -600,6 +600,19 @@ async def test_a_subscription_may_come_before_its_run_and_outlives_it(autojump_c
         assert [event["id"] for event in ear.events] == ["r1:1", "r1:2", "r1:3", "r2:1", "r2:2", "r2:3"]
 
 
+async def test_a_run_that_begins_while_somebody_subscribes_is_heard(autojump_clock: MockClock):
+    """Though there was none when it was looked up."""
+    async with opened() as stage:
+        ear = Ear()
+        subscribing = stage.hub.subscribe(ear, Subscribe(workflow_id="w1"), run_id=None)
+        subscribing.send(None)  # one step of it
+        run = await stage.run()
+        run.start()
+        await settled()
+        subscribing.close()
+        assert ear.seqs == [1]
+
+
 async def test_subscribing_in_the_middle_of_a_stream_misses_and_repeats_nothing(autojump_clock: MockClock):
     """Whenever they come, while events are published all the time: what follows their position, gapless to the end."""
     async with opened() as stage, trio.open_nursery() as nursery:
