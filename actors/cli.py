@@ -184,7 +184,7 @@ def chaos_command(
 
     \b
     Exit status: 0 all held; 1 something did not; 2 not explored (usage, settings, an invalid graph, an unknown id);
-    130 ended by Ctrl-C.
+    130 ended by Ctrl-C; 141 nobody reads stdout any more.
     """  # noqa: D301  click has to see the backspace
     settings = load_settings(config=config)
     document = arguments.document(file)
@@ -193,9 +193,9 @@ def chaos_command(
     # Not before all else is known to be well: it takes a server.
     from actors.explored import Exploring, explore_graph
 
-    status = INTERRUPTED
-    try:
-        status = explore_graph(
+    return _to_its_end(
+        partial(
+            explore_graph,
             document.graph,
             name=getattr(file, "name", STDIN),
             config=asked,
@@ -205,10 +205,7 @@ def chaos_command(
             exploring=Exploring(runs=runs, seconds=seconds, everywhere=everywhere, live=live, injection=injection),
             as_json=as_json,
         )
-    except* KeyboardInterrupt:
-        # Out of the middle of a run it comes in groups.
-        pass
-    return status
+    )
 
 
 @cli.command("validate")
@@ -399,14 +396,19 @@ def _settings(flags: Mapping[str, Any], *, config: str | None) -> Settings:
 
 
 def _in_trio(command: Callable[[], Coroutine[Any, Any, int]]) -> int:
-    """Run an async command; returns its exit status, or that of an end which is nobody's bug."""
+    """Run an async command; returns its exit status."""
     import trio
 
+    return _to_its_end(partial(trio.run, command))
+
+
+def _to_its_end(command: Callable[[], int]) -> int:
+    """Run a command; returns its exit status, or that of an end which is nobody's bug."""
     from actors.spool import unplug
 
     status = NO_READER
     try:
-        status = trio.run(command)
+        status = command()
     except* BrokenPipeError:
         unplug(sys.stdout)
     except* KeyboardInterrupt:

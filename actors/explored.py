@@ -13,13 +13,15 @@ from functools import partial
 from typing import Final
 
 import attrs
+import trio
 
 from actors.errors import ActorsError
 from actors.registry import Registry
+from actors.screen import printable
 from actors.settings import Settings
 from actors.terminal import print_problems
 from actors.testing.chaos import STANDARD, Budget, Call, Cancel, ChaosError, House, Skip, explore, replay
-from actors.testing.chaos.world import Ended, open_world
+from actors.testing.chaos.world import PATIENCE_S, Ended, open_world
 from protocol.errors import InvalidWorkflow, ProtocolError
 from protocol.messages import Json
 from protocol.states import RunStatus
@@ -76,6 +78,10 @@ def explore_graph(
         registry: the kinds.
         exploring: how it is done.
         as_json: the whole report, with each injection, as one object, and nothing else.
+
+    Raises:
+        BrokenPipeError: nobody reads stdout any more.
+        KeyboardInterrupt: also in a group.
     """
     asked = {"seed": 1, **config, **({} if exploring.live else {"dryRun": True})}
     refusals: list[ProtocolError | ActorsError] = []
@@ -88,7 +94,11 @@ def explore_graph(
             refusals.append(error)
             raise
         await run.begun()
-        ended = await house.end(run)
+        try:
+            ended = await house.end(run)
+        except trio.TooSlowError:
+            house.trial.fail("the run ends", f"it goes on after {PATIENCE_S:.0f} seconds of the virtual clock")
+            return
         if not house.trial.struck:
             endings.append(ended)
 
@@ -117,10 +127,12 @@ def explore_graph(
     if as_json:
         sys.stdout.write(json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(f"{report}\n")
+        for line in str(report).splitlines():
+            sys.stdout.write(f"{printable(line)}\n")
         for broken in report.broken:
             how = [*(["--live"] if exploring.live else []), "--replay", broken.smallest.id]
             sys.stdout.write(f"\nagain: callboard chaos {shlex.join(how)} …\n")
+    sys.stdout.flush()
     if endings and endings[0].status is not RunStatus.COMPLETED:
         sys.stderr.write(f"callboard: without a fault the run ends as {endings[0].status}\n")
     return BROKEN if report.broken else HELD

@@ -86,3 +86,12 @@ def test_a_run_that_fails_anyway_is_said(chaos):
     status, out, err = chaos("--live", *FEW, nodes=nodes, edges=[{"source": "s", "target": "n"}])
     assert (status, err) == (0, "callboard: without a fault the run ends as failed\n")
     assert out.startswith("<stdin>: ")
+
+
+def test_a_run_without_an_end_is_said(chaos):
+    """The clock is virtual, but it is not waited for ever."""
+    nodes = [START, {"id": "n", "type": "wait", "data": {"config": {"duration": 1e10}}}]
+    status, out, err = chaos("--live", nodes=nodes, edges=[{"source": "s", "target": "n"}])
+    assert (status, err) == (1, "")
+    assert "it goes on after 3600 seconds of the virtual clock" in out
+    assert "TooSlowError" not in out

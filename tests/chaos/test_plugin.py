@@ -212,3 +212,14 @@ def test_a_world_of_ones_own_needs_no_callboard():
         test_lock(seconds=1)
     assert "unlocked: broken " in str(failure.value)
     assert "replay: cancel:actor@" in str(failure.value)
+
+
+def test_who_strikes_nothing_does_not_pass():
+    """A name that is misspelt is not cancel-safe."""
+
+    @chaos.every_checkpoint(targets="node:uper")
+    async def test_upper(world):
+        await world.run(chaos.flow("s"))
+
+    with pytest.raises(chaos.ChaosError, match="nothing has such a name"):
+        test_upper()

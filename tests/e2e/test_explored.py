@@ -172,3 +172,21 @@ def test_a_ctrl_c_ends_it(chaos, tmp_path):
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=60)
     assert (process.returncode, told) == (130, "")
+
+
+def test_a_reader_that_has_gone_is_no_bug(chaos, tmp_path):
+    """As `| head` does: a status of its own, and no traceback."""
+    chaos("honest")
+    with subprocess.Popen(
+        [*CALLBOARD, "--runs", "1", "--json", "flow.json"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        told = process.stderr.read()
+    assert (process.returncode, told) == (141, "")

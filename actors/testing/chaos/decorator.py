@@ -84,7 +84,8 @@ def every_checkpoint(
         budget: 500 injections or 10 seconds, whatever is reached first.
 
     Raises:
-        ChaosError: the scenario is no coroutine function that takes a `world`.
+        ChaosError: the scenario is no coroutine function that takes a `world`. Of the test: nothing fits the targets,
+            or the seconds were over before the first injection.
     """
     patterns = (targets,) if isinstance(targets, str) else tuple(targets)
     daily: tuple[Fault, ...] = (Cancel(*patterns), *((Call("pause", targets=patterns),) if world is None else ()))
@@ -118,6 +119,8 @@ def every_checkpoint(
                     schedules=schedules,
                     budget=wanted.budget(budget),
                 )
+                if not report.injections:
+                    raise ChaosError(f"nothing was tried, so nothing is shown: {report}")
             wanted.reports.append(report)
             report.check()
 
