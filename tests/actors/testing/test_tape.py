@@ -32,11 +32,9 @@ async def test_what_is_not_committed_is_not_there():
     async with TapeJournal() as tape:
         claim = await claimed(tape)
         ticket = tape.append_nowait(claim, [started()])
-        assert not ticket.done
-        assert not tape.events("r1")
+        before = ticket.done, len(tape.events("r1"))
         await ticket
-        assert ticket.done
-        assert len(tape.events("r1")) == 1
+        assert [before, (ticket.done, len(tape.events("r1")))] == [(False, 0), (True, 1)]
 
 
 async def test_a_kill_loses_what_waits_and_keeps_the_rest():

@@ -67,7 +67,12 @@ async def together(house: House) -> None:
 
 
 SCENARIOS: Final = (
-    Scenario("followers over kills", followers, faults=(chaos.Call("kill"), chaos.Cancel("process"), chaos.Delay("*")), world=mortal()),
+    Scenario(
+        "followers over kills",
+        followers,
+        faults=(chaos.Call("kill"), chaos.Cancel("process"), chaos.Delay("*")),
+        world=mortal(),
+    ),
     Scenario("left in the midst", together, world=mortal()),
 )
 """All of them."""
