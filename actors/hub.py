@@ -205,6 +205,7 @@ class Hub:
             if run_id is not None:
                 listener.interests.want_run(run_id)
                 await self._join(listener, command, run_id, Position(0), quiet=True)
+            await trio.lowlevel.checkpoint()
             return
         position = position_of(command)
         scope = scope_of(command)

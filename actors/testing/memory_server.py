@@ -191,7 +191,9 @@ class MemoryServer:
                             max_message_size=MAX_MESSAGE_BYTES,
                         )
                     try:
-                        yield Peer(cable, socket, session=session)
+                        yield Peer(
+                            cable, socket, session=session or path.partition("/ws/")[2].partition("?")[0] or None
+                        )
                     finally:
                         with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_S):
                             await socket.aclose()

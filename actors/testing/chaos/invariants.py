@@ -7,6 +7,7 @@ A run that was cut from outside may have no ending: the next process goes on wit
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
+from actors.testing.chaos.hearing import HEARING
 from actors.testing.chaos.trial import Invariant
 from actors.testing.chaos.world import House
 from protocol.messages import Event, NodeChanged, RunChanged, RunEnded, RunStarted
@@ -133,26 +134,6 @@ def _folds(house: House) -> Iterator[str]:
             yield f"run {run.id}: what is shown at {snapshot.last_seq} is not what its events say"
 
 
-def _heard(house: House) -> Iterator[str]:
-    for number, peer in enumerate(house.peers, 1):
-        newest: dict[str, int] = {}
-        for message in peer.heard:
-            run_id, _, seq = str(message.get("id", "")).rpartition(":")
-            payload = message.get("payload") or {}
-            if message.get("type") == "workflow.subscribe":
-                # From here on this is what it asked for: an explicit position moves the cursor.
-                newest.pop(str(payload.get("run_id") or message.get("run_id")), None)
-            elif message.get("seq") is not None and run_id:
-                expected = newest.get(run_id, int(seq) - 1) + 1 + int(message.get("conflated") or 0)
-                if run_id in newest and int(seq) > expected:
-                    yield f"peer {number}: {run_id}:{seq} where {expected} comes next"
-                newest[run_id] = int(seq)
-    for number, seen in enumerate(house.seen, 1):
-        seqs = [event.seq for event in seen]
-        if seen and seqs != list(range(seqs[0], seqs[0] + len(seqs))):
-            yield f"follower {number} of {seen[0].run_id} saw {seqs}"
-
-
 def _once(house: House) -> Iterator[str]:
     again = sum(count - 1 for count in house.effects.values())
     for key, count in house.effects.items():
@@ -177,10 +158,6 @@ def _stops(house: House) -> Iterator[str]:
                         yield f"meanwhile {wait.node} waited for {wait.ended - wait.began:.1f} s at {wait.line}"
 
 
-def _frames(house: House) -> Iterable[str]:
-    return house.faults
-
-
 def _bugs(house: House) -> Iterator[str]:
     yield from house.errors
     for run_id in house.journal.run_ids:
@@ -203,11 +180,10 @@ STANDARD: Final[tuple[Invariant[House], ...]] = (
     Invariant("paused: nothing is in flight, nothing happens", _per_run(_quiet)),
     Invariant("every node that began has one end", _per_run(_ends)),
     Invariant("snapshot = fold of the events", _folds),
-    Invariant("gapless at each subscriber, or it is said", _heard),
     Invariant("an effect happens once", _once),
     Invariant("a node that is cut does not say it is done", _cuts),
     Invariant("a stop takes effect in time", _stops),
-    Invariant("no WebSocket protocol error", _frames),
     Invariant("no bug is logged", _bugs),
+    *HEARING,
 )
 """All of them."""
