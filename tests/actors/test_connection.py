@@ -6,6 +6,8 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionClosed
 
+from actors.settings import Settings
+from actors.testing.memory_server import memory_server
 from actors.transport import StreamTransport
 
 GRAPH = {
@@ -347,6 +349,16 @@ async def test_half_a_frame_is_waited_for_until_nobody_answers_our_ping(house, a
     began = trio.current_time()
     await house.quiet()
     assert trio.current_time() - began == pytest.approx(35, abs=0.2)
+
+
+async def test_a_peer_that_does_not_take_the_handshake_is_left(autojump_clock):
+    """Its answer does not fit into what lies between us, and nobody reads it: not for ever."""
+    async with memory_server(settings=Settings(head_timeout=5), room=16) as server:
+        stream = await server.dial()
+        await stream.send_all(UPGRADE)
+        with trio.fail_after(60):
+            await server.server.wait_empty()
+        await trio.aclose_forcefully(stream)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 30, 120, 10_000])
