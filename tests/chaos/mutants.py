@@ -122,11 +122,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a handshake may last for ever",
-        {
-            "actors/connection.py": [
-                ("with trio.fail_after(self._settings.head_timeout):", "with trio.CancelScope():")
-            ]
-        },
+        {"actors/connection.py": [("with trio.fail_after(self._settings.head_timeout):", "with trio.CancelScope():")]},
         ["tests/actors/test_connection.py", "tests/actors/test_server.py"],
     ),
     Mutant(
