@@ -152,9 +152,11 @@ class Server:
                         nursery.start_soon(self._accept, listening, name=f"listener {listening.getsockname()}")
                     self._house_nursery = nursery
                     task_status.started(scope)
-                    await trio.sleep_forever()
+                    try:
+                        await trio.sleep_forever()
+                    finally:
+                        self._house_nursery = None
             finally:
-                self._house_nursery = None
                 self._runtime.observer.unscope("server")
 
     async def _tell_health(self) -> None:

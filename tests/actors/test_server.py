@@ -1,5 +1,6 @@
 """The server: every HTTP row, who may connect, and its end."""
 
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import orjson
@@ -11,6 +12,7 @@ from jsonschema import Draft202012Validator
 from actors.ports import Listeners
 from actors.routes import ROUTES
 from actors.server import Server
+from actors.testing.memory_server import memory_server
 
 GRAPH = {
     "nodes": [
@@ -408,6 +410,23 @@ async def test_a_cancel_of_its_nursery_is_the_same_graceful_end(open_house, auto
                 nursery.cancel_scope.cancel()
                 assert (await client.hear())["type"] == "system.status"
                 assert await client.close_code() == 1001
+
+
+async def test_who_comes_while_the_house_falls_is_refused(autojump_clock):
+    """Not only when it has fallen."""
+    scopes: dict[str, trio.CancelScope] = {}
+    refused = False
+    observer = SimpleNamespace(active=False, scope=scopes.__setitem__, unscope=scopes.pop, action=lambda *_: None)
+    async with memory_server(observer=observer) as server:
+        scopes["server"].cancel()
+        for _ in range(20):
+            await trio.lowlevel.checkpoint()
+            try:
+                server.plug()
+                refused = False
+            except ConnectionRefusedError:
+                refused = True
+        assert refused
 
 
 async def test_the_runtime_ends_it_first(open_house, autojump_clock):
