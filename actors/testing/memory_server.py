@@ -41,9 +41,10 @@ from actors.settings import Settings
 from actors.testing.cables import CHUNKS, ROOM_BYTES, Cable, MemoryStream
 from protocol.messages import Json
 
-__all__ = ["EPOCH_S", "MemoryServer", "Message", "Peer", "memory_server"]
+__all__ = ["EPOCH_S", "HOST", "MemoryServer", "Message", "Peer", "memory_server"]
 
 HOST: Final = "localhost"
+"""Where clients think that it is."""
 
 EPOCH_S: Final = 1_750_000_000.0
 """What the wall clock shows when the block is entered."""

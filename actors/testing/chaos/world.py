@@ -19,17 +19,18 @@ import attrs
 import trio
 
 from actors.client import Client
+from actors.client import connect as connect_client
 from actors.errors import ActorGone, JournalError, UnknownRun
 from actors.handle import Run
 from actors.registry import Registry
 from actors.runtime import Runtime
 from actors.settings import Settings
-from actors.testing.cables import ROOM_BYTES
+from actors.testing.cables import ROOM_BYTES, MemoryStream
 from actors.testing.chaos.errors import Crashed, leaves
 from actors.testing.chaos.trial import Trial
 from actors.testing.chaos.witness import Witness
 from actors.testing.flows import Graph
-from actors.testing.memory_server import EPOCH_S, MemoryServer, Peer, memory_server
+from actors.testing.memory_server import EPOCH_S, HOST, MemoryServer, Peer, memory_server
 from actors.testing.tape import KILLED, TapeJournal
 from protocol.messages import Control, ControlReply, Event, Json, NodeChanged, Snapshot, Summary
 from protocol.states import NodeStatus, RunStatus
@@ -229,9 +230,12 @@ class House:
 
     @asynccontextmanager
     async def client(self, **options: Any) -> AsyncIterator[Client]:
-        """The Python client; see `MemoryServer.client`."""
-        async with self.server.client(**options) as client:
+        """The Python client, which comes back to the server of the next life, too; see `actors.client.connect`."""
+        async with connect_client(f"ws://{HOST}", dial=self._dial, wall=self._wall, **options) as client:
             yield client
+
+    async def _dial(self) -> MemoryStream:
+        return await self.server.dial()
 
     def expect(self, holds: bool, text: str) -> None:  # noqa: FBT001  a condition
         """A promise of the scenario."""

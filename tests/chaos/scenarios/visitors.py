@@ -19,6 +19,7 @@ from protocol.states import RunStatus
 
 __all__ = [
     "ALIVE",
+    "PATIENCE_S",
     "company",
     "end",
     "endings",
@@ -26,6 +27,7 @@ __all__ = [
     "listener",
     "lonely",
     "order",
+    "resume_all",
     "start",
     "starter",
     "subscribe",
@@ -69,7 +71,7 @@ async def company(house: House) -> AsyncIterator[trio.Nursery]:
                 yield visitors
             nursery.cancel_scope.cancel()
     house.expect(not patience.cancelled_caught or lonely(house), "somebody waits for ever")
-    await _resume_all(house)
+    await resume_all(house)
     await house.end_all()
 
 
@@ -77,10 +79,11 @@ async def _look_after(house: House) -> None:
     """What was paused stays so until somebody comes."""
     while True:
         await trio.sleep(REST_S)
-        await _resume_all(house)
+        await resume_all(house)
 
 
-async def _resume_all(house: House) -> None:
+async def resume_all(house: House) -> None:
+    """Whoever was to do it may have gone."""
     for run in house.runtime.unfinished():
         if run.status in {RunStatus.PAUSING, RunStatus.PAUSED}:
             await run.resume()
