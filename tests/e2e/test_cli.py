@@ -120,7 +120,7 @@ def test_it_listens_within_a_second(listen):
     took = []
     for _ in range(3):
         began = time.monotonic()
-        listen()
+        listen("--journal", "memory:")
         took.append(time.monotonic() - began)
         if took[-1] < 1.0:
             break
