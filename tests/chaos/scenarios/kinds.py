@@ -22,10 +22,11 @@ def kinds(house: House) -> Registry:
     @registry.register
     @node("work", config=dict, effects=False)
     async def work(ctx: NodeContext[Any]) -> object:
-        """Work a second, and fail until `worksAt`."""
+        """Work a second, and fail until `worksAt`. What it did is done: it says so in its last step."""
         await trio.sleep(ctx.config.get("seconds", 1))
         if ctx.attempt < ctx.config.get("worksAt", 1):
             raise ValueError("not yet")
+        house.effect(ctx.idempotency_key)
         return f"{ctx.node_id}({','.join(map(str, ctx.inputs.values()))})"
 
     @registry.register

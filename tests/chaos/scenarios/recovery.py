@@ -51,6 +51,8 @@ def _left(name: str, seconds: float) -> Callable[[House], Any]:
 
         await house.live(first)
         await house.live(house.end_all)
+        twice = [key for key, count in house.effects.items() if count > 1]
+        house.expect(not twice or house.cut("r1"), f"what the first process has seen done is done again: {twice}")
 
     return play
 
@@ -80,6 +82,7 @@ SCENARIOS: Final = (
     *(Scenario(f"killed: {name}", _killed(name), faults=KILL, world=mortal()) for name in GRAPHS),
     Scenario("left: chain", _left("chain", 0.5), faults=FAULTS, world=mortal()),
     Scenario("left: effects", _left("effects", 1.2), faults=FAULTS, world=mortal()),
+    Scenario("left: wait times", _left("wait times", 2), faults=FAULTS, world=mortal()),
     Scenario("left: retry", _left("retry", 1.5), faults=FAULTS, world=mortal()),
     Scenario("left: paused", paused, faults=FAULTS, world=mortal()),
 )
