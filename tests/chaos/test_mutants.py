@@ -2,11 +2,14 @@
 
 import pytest
 
-from tests.chaos.mutants import MUTANTS, edited
+from tests.chaos.mutants import MUTANTS, ROOT, edited
+from tests.chaos.test_sweep import SCENARIOS
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_not_stale(mutant):
-    """What it replaces is there, once, and what comes of it is Python."""
-    for name, edits in mutant.edits.items():
-        compile(edited(mutant, name, edits), name, "exec")
+    """What it replaces is there, once; what comes of it is Python; and what should find it exists."""
+    for name in mutant.edits:
+        compile(edited(mutant, name), name, "exec")
+    assert set(mutant.scenarios) <= set(SCENARIOS)
+    assert all((ROOT / test).is_file() for test in mutant.tests)
