@@ -1,0 +1,163 @@
+"""The raw socket limit: what it costs to say the events, with nothing behind them.
+
+A loop on blocking sockets. Nothing is run, nobody is checked, nothing is kept: for each node two events are encoded
+and framed, what a millisecond brings is joined, and each connection is sent it by one call. For `speak` the frames of
+a tick are made once and sent. It speaks as much of the snake dialect as the load needs to notice no difference.
+"""
+
+import argparse
+import base64
+import hashlib
+import itertools
+import json
+import re
+import selectors
+import socket
+import struct
+import time
+from typing import Any, Final
+
+import orjson
+
+from tests.bench.load import frame
+
+WINDOW_SECONDS: Final = 0.001
+MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class Limit:
+    """Everybody who is connected, and what they are sent."""
+
+    def __init__(self) -> None:
+        self.clients: set[socket.socket] = set()
+        self.selector = selectors.DefaultSelector()
+        self.numbers = itertools.count(1)
+
+    def accept(self, listener: socket.socket) -> None:
+        """One more."""
+        client, _ = listener.accept()
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            more = client.recv(65536)
+            if not more:
+                client.close()
+                return
+            head += more
+        match = re.search(rb"Sec-WebSocket-Key: (\S+)", head)
+        assert match is not None
+        accepted = base64.b64encode(hashlib.sha1(match[1] + MAGIC, usedforsecurity=False).digest())
+        client.sendall(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: %s\r\n\r\n" % accepted
+        )
+        self.clients.add(client)
+        self.selector.register(client, selectors.EVENT_READ, client)
+
+    def hear(self, client: socket.socket) -> None:
+        """One message, or the end of the connection."""
+        head = _exactly(client, 2)
+        if not head or head[0] != 0x81:
+            self.clients.remove(client)
+            self.selector.unregister(client)
+            client.close()
+            return
+        size = head[1] & 0x7F
+        if size == 126:
+            (size,) = struct.unpack("!H", _exactly(client, 2))
+        elif size == 127:
+            (size,) = struct.unpack("!Q", _exactly(client, 8))
+        _exactly(client, 4)
+        message = json.loads(_exactly(client, size))
+        if message["type"] == "workflow.start":
+            self.run(message["payload"]["nodes"])
+        else:
+            client.sendall(frame(b'{"type":"workflow.subscribe","payload":{"ok":true}}', mask=False))
+
+    def run(self, nodes: list[dict[str, Any]]) -> None:
+        """All events of a run."""
+        joined = [self.event("workflow.start", status="running", total_nodes=len(nodes))]
+        sent = time.perf_counter()
+        for node in nodes:
+            node_id = node["id"]
+            joined.append(self.event("node.running", node_id=node_id, status="running", message="running", attempt=1))
+            if node["type"] == "speak":
+                self.speak(**node["data"]["config"])
+            joined.append(
+                self.event(
+                    "node.success",
+                    node_id=node_id,
+                    status="success",
+                    message="done",
+                    attempt=1,
+                    result={},
+                    fired=["out"],
+                    duration=0.0,
+                )
+            )
+            if (now := time.perf_counter()) - sent > WINDOW_SECONDS:
+                self.send(b"".join(joined))
+                joined.clear()
+                sent = now
+        joined.append(self.event("execution.complete", status="completed", results={}, summary={}))
+        self.send(b"".join(joined))
+
+    def speak(self, *, seconds: float, events: int, every: float, text: str, **_: Any) -> None:
+        """Ticks."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            message = f"at={time.monotonic():.6f} {text}"
+            self.send(self.event("execution.log", level="info", message=message) * events)
+            time.sleep(every)
+
+    def event(self, type_: str, **payload: Any) -> bytes:
+        """One event as a frame."""
+        number = next(self.numbers)
+        return frame(
+            orjson.dumps(
+                {
+                    "id": f"run:{number}",
+                    "type": type_,
+                    "timestamp": time.time(),
+                    "workflow_id": "w",
+                    "run_id": "run",
+                    "seq": number,
+                    "payload": payload,
+                }
+            ),
+            mask=False,
+        )
+
+    def send(self, data: bytes) -> None:
+        """To everybody. Who is slow makes all wait: this is a limit, no server."""
+        for client in self.clients:
+            client.sendall(data)
+
+
+def _exactly(client: socket.socket, size: int) -> bytes:
+    data = bytearray()
+    while len(data) < size:
+        more = client.recv(size - len(data))
+        if not more:
+            return b""
+        data += more
+    return bytes(data)
+
+
+def main() -> None:
+    """Serve until killed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    limit = Limit()
+    with socket.create_server(("127.0.0.1", parser.parse_args().port), backlog=4096) as listener:
+        limit.selector.register(listener, selectors.EVENT_READ, listener)
+        while True:
+            for key, _ in limit.selector.select():
+                if key.data is listener:
+                    limit.accept(listener)
+                else:
+                    limit.hear(key.data)
+
+
+if __name__ == "__main__":
+    main()
