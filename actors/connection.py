@@ -105,6 +105,10 @@ class Connection:
         self._stream = stream
         self._session = session
         self._client_info = _client_info(request)
+        self._obeyed = ""
+        """The id of the newest command."""
+        self._answered = False
+        """Whether that has its answer."""
         self._scope = trio.CancelScope()
         self._closing: tuple[int, str] | None = None
         self._dead = False
@@ -159,6 +163,7 @@ class Connection:
 
     def reply(self, reply: Reply) -> None:
         """Answer, in order with the pushes; always taken, unless it is closing."""
+        self._answered |= reply.reply_to == self._obeyed
         self._post(reply)
 
     def tell(self, event: Event) -> None:
@@ -230,8 +235,9 @@ class Connection:
                     with self._scope:
                         socket = await self._shake_hands(wire, nursery)
                         self._greet()
-                        # From here on it alone drains: who says goodbye must not meet one that is about to begin.
-                        await nursery.start(self._write, socket, nursery, name=f"writer {self.session_id}")
+                        # Who says goodbye before the writer's first step must not drain beside it.
+                        self._stream.expect_writer()
+                        nursery.start_soon(self._write, socket, nursery, name=f"writer {self.session_id}")
                         await self._read(socket)
                 except Exception:
                     self._fail()
@@ -327,28 +333,32 @@ class Connection:
     async def _hear(self, text: str) -> None:  # noqa: ASYNC910  most commands await nothing
         """One message: obeyed, or refused with exactly one answer."""
         undecided = self._session.dialect is None
+        self._answered = False
         try:
             command = self._session.receive(text)
+            self._obeyed = command.id
             if undecided:
                 self._commands.sessions.decided(self)
             await self._commands.obey(command, self)
         except ProtocolError as error:
-            self.reply(self._session.refuse(error, text))
+            self._refuse(error, text)
         except ActorsError as error:
-            self.reply(self._session.refuse(_refusal(error.code, str(error)), text))
+            self._refuse(_refusal(error.code, str(error)), text)
         except Exception:
             # A bug of ours in one command; the peer's other runs and subscriptions are no part of it.
             logger.exception("a command of %s failed", self.session_id)
-            self.reply(self._session.refuse(_refusal("internal_error", "internal error"), text))
+            self._refuse(_refusal("internal_error", "internal error"), text)
 
-    async def _write(
-        self, socket: WebSocketConnection, nursery: trio.Nursery, *, task_status: trio.TaskStatus[None]
-    ) -> None:
+    def _refuse(self, error: ProtocolError, text: str) -> None:
+        """Say that a command failed; if it has its answer already, as something that went wrong since."""
+        refusal = self._session.refuse(error, text)
+        self.reply(attrs.evolve(refusal, reply_to=None, answers=None, action=None) if self._answered else refusal)
+
+    async def _write(self, socket: WebSocketConnection, nursery: trio.Nursery) -> None:
         """The writer, until the connection is over: drain, refill, and what is due."""
         stream, settings = self._stream, self._settings
         try:
             with stream.attended():
-                task_status.started()
                 while True:
                     self._tick(socket, nursery)
                     if not stream.queued:

@@ -31,7 +31,7 @@ from actors.subscription import Outlet, Subscription
 from actors.topic import Pace, Topic
 from protocol.messages import Subscribe, Subscribed
 
-__all__ = ["Listener", "Mark", "Owed"]
+__all__ = ["REFILL_EVENTS", "Listener", "Mark", "Owed"]
 
 REFILL_EVENTS: Final = 500
 """A page of the journal."""

@@ -212,6 +212,10 @@ class OwnedStream(trio.abc.HalfCloseableStream):
         self._waiting_since = self._last_drained if self._queued else math.inf
         self._moved.unpark_all()
 
+    def expect_writer(self) -> None:
+        """A task was started that is going to be `attended`: from now on nobody else drains."""
+        self._attended = True
+
     @contextmanager
     def attended(self) -> Iterator[None]:
         """While inside, the caller's task drains, and nobody else does."""

@@ -6,6 +6,10 @@ import trio
 import trio.testing
 from trio_websocket import ConnectionClosed
 
+from actors.errors import JournalError
+from actors.journal import Page
+from actors.journals import MemoryJournal
+from actors.listener import REFILL_EVENTS
 from actors.settings import Settings
 from actors.testing.memory_server import memory_server
 from actors.transport import StreamTransport
@@ -535,3 +539,25 @@ async def test_questions_are_answered(house, autojump_clock):
         assert (status["status"], status["session_id"], status["connections"]) == ("running", "me", 1)
         gone = await client.ask(type="workflow.unsubscribe", id="5", workflow_id="w")
         assert gone["payload"]["ok"] is True
+
+
+class Unreadable(MemoryJournal):
+    """Its history can not be read, though what a run has come to can."""
+
+    async def load(self, run_id: str, after: int = 0, limit: int = 1000) -> Page:
+        if limit == REFILL_EVENTS:
+            raise JournalError("unreadable")
+        return await super().load(run_id, after, limit)
+
+
+async def test_what_fails_after_the_answer_is_no_second_answer(open_house, autojump_clock):
+    """It is told, as an error that belongs to no command: a client that waits for nothing hears of it, too."""
+    async with open_house(journal=Unreadable()) as house:
+        run = await house.runtime.start({"nodes": [{"id": "s", "type": "start"}], "edges": []}, workflow_id="w")
+        await run.wait()
+        async with house.client("/ws/me?dialect=snake") as client:
+            await client.send(type="workflow.subscribe", id="1", workflow_id="w", payload={"after_seq": 0})
+            confirmed, error = await client.hear(), await client.hear()
+            assert (confirmed["type"], confirmed["payload"]["reply_to"]) == ("workflow.subscribe", "1")
+            assert (error["type"], error["payload"]["code"]) == ("error", "journal_error")
+            assert "reply_to" not in error["payload"]
