@@ -5,11 +5,12 @@ from typing import Any, Final
 
 import trio
 
+from actors.testing import chaos
 from actors.testing.chaos.world import House
 from actors.testing.flows import flow
 from actors.testing.memory_server import Message, Peer
 from tests.chaos.scenarios.kinds import house
-from tests.chaos.scenarios.scenario import Scenario
+from tests.chaos.scenarios.scenario import FAULTS, Scenario
 from tests.chaos.scenarios.visitors import ALIVE, company, end, follower, lonely, order, start, starter, visit
 
 __all__ = ["SCENARIOS"]
@@ -193,16 +194,19 @@ async def deserted(house: House) -> None:
         house.expect(stopped, f"nobody stopped it: {ended.status}")
 
 
+_scenario = partial(Scenario, faults=(*FAULTS, chaos.Crash("conn:*")))
+"""A connection that fails by a bug is closed by 1011; its peer comes back."""
+
 SCENARIOS: Final = (
-    Scenario("handshake", handshake, world=house()),
-    Scenario("takeover", takeover, world=house()),
-    Scenario("two windows", windows, world=house()),
-    Scenario("naive", naive, world=house()),
-    Scenario("exact", exact, world=house()),
-    Scenario("batch", batch, world=house()),
-    Scenario("dialects", dialects, world=house()),
-    Scenario("mistakes", mistakes, world=house()),
-    Scenario("stalled", stalled, world=house(room=300, outbox=500, stall_timeout=5.0)),
-    Scenario("deserted", deserted, world=house(resume_window=5.0)),
+    _scenario("handshake", handshake, world=house()),
+    _scenario("takeover", takeover, world=house()),
+    _scenario("two windows", windows, world=house()),
+    _scenario("naive", naive, world=house()),
+    _scenario("exact", exact, world=house()),
+    _scenario("batch", batch, world=house()),
+    _scenario("dialects", dialects, world=house()),
+    _scenario("mistakes", mistakes, world=house()),
+    _scenario("stalled", stalled, world=house(room=300, outbox=500, stall_timeout=5.0)),
+    _scenario("deserted", deserted, world=house(resume_window=5.0)),
 )
 """All of them."""

@@ -25,6 +25,7 @@ from tests.chaos.scenarios.visitors import (
     follower,
     listener,
     lonely,
+    look_after,
     order,
     resume_all,
     starter,
@@ -141,7 +142,10 @@ async def _lives(house: House, *visits: Come) -> None:
     async def rest() -> None:
         nonlocal over
         await begin()
-        await gone.wait()
+        async with trio.open_nursery() as watch:
+            watch.start_soon(look_after, house)
+            await gone.wait()
+            watch.cancel_scope.cancel()
         await resume_all(house)
         await house.end_all()
         over = True

@@ -26,6 +26,7 @@ __all__ = [
     "follower",
     "listener",
     "lonely",
+    "look_after",
     "order",
     "resume_all",
     "start",
@@ -56,9 +57,9 @@ Visit = Callable[[Peer], Awaitable[object]]
 
 
 def lonely(house: House) -> bool:
-    """Whether the injection struck what nobody can do without."""
-    struck = any(map(house.trial.hit, ("hub", "server", "process")))
-    return struck or any(house.cut(run_id) for run_id in house.journal.run_ids)
+    """Whether the injection struck down what nobody can do without."""
+    trial = house.trial
+    return trial.injection.aim.kind in {"cancel", "crash"} and any(map(trial.hit, ("hub", "server", "run:*")))
 
 
 @asynccontextmanager
@@ -66,7 +67,7 @@ async def company(house: House) -> AsyncIterator[trio.Nursery]:
     """Visitors, who are all waited for; and then the runs."""
     with trio.move_on_after(PATIENCE_S) as patience:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_look_after, house)
+            nursery.start_soon(look_after, house)
             async with trio.open_nursery() as visitors:
                 yield visitors
             nursery.cancel_scope.cancel()
@@ -75,7 +76,7 @@ async def company(house: House) -> AsyncIterator[trio.Nursery]:
     await house.end_all()
 
 
-async def _look_after(house: House) -> None:
+async def look_after(house: House) -> None:
     """What was paused stays so until somebody comes."""
     while True:
         await trio.sleep(REST_S)
