@@ -11,9 +11,12 @@ import math
 import os
 import shlex
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from _pytest._io import TerminalWriter
 
 __all__: list[str] = []
 
@@ -76,7 +79,8 @@ def pytest_runtest_makereport(
 
         error = call.excinfo.value
         if isinstance(error, ChaosFailure | ChaosError):
-            report.longrepr = "\n".join([str(error), *_again(item, str(error))])
+            told = _Told("\n".join([str(error), *_again(item, str(error))]))
+            report.longrepr = told  # type: ignore[assignment]  # pytest asks for no more than _Told has
     return report
 
 
@@ -95,6 +99,22 @@ def pytest_terminal_summary(terminalreporter: "pytest.TerminalReporter") -> None
             terminalreporter.line(f"{nodeid}: {properties[TOLD]}")
     points, injections = (sum(properties[name] for properties in explored.values()) for name in (POINTS, INJECTIONS))
     terminalreporter.line(f"tests: {len(explored)}, points: {points}, injections: {injections}")
+
+
+class _Told:
+    """How pytest shows a failure: all of the report once, and its first line wherever it has one line for it."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.reprcrash = self
+        self.message = text.partition("\n")[0]
+
+    def __str__(self) -> str:
+        return self.text
+
+    def toterminal(self, writer: "TerminalWriter") -> None:
+        """Show it, uncoloured."""
+        writer.line(self.text)
 
 
 def _again(item: pytest.Item, text: str) -> list[str]:

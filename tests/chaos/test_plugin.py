@@ -108,6 +108,7 @@ def test_a_decorated_test_is_one_item(run):
 
 def test_a_failure_is_the_report_and_comes_again(run, pytester, monkeypatch):
     """No traceback, but the line, the tasks and how to replay: three times the same, whatever the hashes are."""
+    monkeypatch.setenv("CI", "true")  # where the summary of pytest does not cut what it repeats
     done = run(KINDS + BAD)
     done.assert_outcomes(failed=1)
     text = done.stdout.str()
