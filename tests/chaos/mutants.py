@@ -31,7 +31,7 @@ ROOT: Final = Path(__file__).parents[2]
 LIMIT_S: Final = 300.0
 """For one run of tests. A suite that hangs has not held."""
 
-SWEEP: Final = "tests/chaos/test_sweep.py::test_nothing_is_found"
+SWEEP: Final = "tests/chaos/test_sweep.py"
 
 FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 REPLAY: Final = re.compile(r"^E +(.+): broken (?:once|\d+ times)\nE +replay: (\S+)", re.MULTILINE)
@@ -50,7 +50,7 @@ class Mutant:
     """File → what is replaced there, and by what."""
     tests: Sequence[str]
     """Those of the part in which it is."""
-    scenarios: Sequence[str] = ()
+    sweep: Sequence[str] = ()
     """Those of the sweep that should find it; none: it is in what a simulation replaces."""
 
 
@@ -74,7 +74,7 @@ MUTANTS: Final = (
         "the ending is not shielded",
         {"actors/run.py": [("self._scope = trio.CancelScope(shield=True)", "self._scope = trio.CancelScope()")]},
         tests=["tests/actors/run/test_stop.py", "tests/actors/test_runtime.py"],
-        scenarios=["recovery: left: effects"],
+        sweep=["test_nothing_is_found[recovery: left: effects]"],
     ),
     # The journal of the sweep is one in memory; this is the one that has something to wait for.
     Mutant(
@@ -96,19 +96,24 @@ MUTANTS: Final = (
             "actors/stream.py": [
                 (
                     "        self._check()\n        self.post(bytes(data))\n",
-                    "        self._check()\n        await self._transport.send(bytes(data))\n        return\n",
+                    (
+                        "        self._check()\n"
+                        "        while data:\n"
+                        "            data = data[await self._transport.send(bytes(data)) :]\n"
+                        "        return\n"
+                    ),
                 )
             ]
         },
         tests=["tests/actors/test_stream.py"],
-        scenarios=["connection: exact", "hub: slow and lossless"],
+        sweep=["test_nothing_is_found[connection: exact]", "test_nothing_is_found[hub: slow and lossless]"],
     ),
     # A subscriber has no channel here, but an entry of the hub, which has its subscriptions.
     Mutant(
         "a subscriber is never let go",
         {"actors/hub.py": [("listener = self._listeners.pop(outlet, None)", "listener = self._listeners.get(outlet)")]},
         tests=["tests/actors/test_hub.py"],
-        scenarios=["hub: vanishing"],
+        sweep=["test_nothing_is_found[hub: vanishing]"],
     ),
     # Who writes a run's story is its actor.
     Mutant(
@@ -119,7 +124,7 @@ MUTANTS: Final = (
             ]
         },
         tests=["tests/actors/run/test_pause.py"],
-        scenarios=["controls: pause in a section"],
+        sweep=["test_nothing_is_found[controls: pause in a section]"],
     ),
     # Also one that withdraws a drain, and then nobody lets the one before end.
     Mutant(
@@ -142,7 +147,7 @@ MUTANTS: Final = (
             ]
         },
         tests=["tests/actors/run/test_pause.py"],
-        scenarios=["controls: drain taken back"],
+        sweep=["test_nothing_is_found[controls: drain taken back]"],
     ),
     Mutant(
         "completed after a stop",
@@ -150,18 +155,22 @@ MUTANTS: Final = (
             "actors/run.py": [
                 (
                     "        final = advance(self.status, trigger)\n",
-                    "        final = RunStatus.COMPLETED if self._schedule.idle else advance(self.status, trigger)\n",
+                    (
+                        "        final = advance(self.status, trigger)\n"
+                        "        if self.view.counts()[NodeStatus.SUCCESS] == self.view.total:\n"
+                        "            final = RunStatus.COMPLETED\n"
+                    ),
                 )
             ]
         },
         tests=["tests/actors/run/test_stop.py"],
-        scenarios=["controls: stop in a section"],
+        sweep=["test_nothing_is_found[controls: stop in a section]"],
     ),
     Mutant(
         "a handshake may last for ever",
         {"actors/connection.py": [("with trio.fail_after(self._settings.head_timeout):", "with trio.CancelScope():")]},
         tests=["tests/actors/test_connection.py", "tests/actors/test_server.py"],
-        scenarios=["connection: handshake"],
+        sweep=["test_nothing_is_found[connection: handshake]"],
     ),
     # Its clock goes on, and so does it.
     Mutant(
@@ -184,7 +193,7 @@ MUTANTS: Final = (
             ],
         },
         tests=["tests/actors/run/test_pause.py"],
-        scenarios=["controls: pause in a retry"],
+        sweep=["test_nothing_is_found[controls: pause in a retry]"],
     ),
     # Until then nobody knows of it but this process.
     Mutant(
@@ -198,7 +207,7 @@ MUTANTS: Final = (
             ]
         },
         tests=["tests/actors/run/test_recovery.py"],
-        scenarios=["recovery: left: wait times"],
+        sweep=["test_nothing_is_found[recovery: left: wait times]"],
     ),
 )
 
@@ -251,7 +260,7 @@ def find(mutant: Mutant) -> Found:
     begun = time.monotonic()
     by = output = None
     with planted(mutant) as folder:
-        for tests in filter(None, ([f"{SWEEP}[{name}]" for name in mutant.scenarios], mutant.tests)):
+        for tests in filter(None, ([f"{SWEEP}::{test}" for test in mutant.sweep], mutant.tests)):
             output = _failure(folder, tests)
             if output is not None:
                 failed = FAILED.search(output)
@@ -313,7 +322,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _line(found: Found) -> str:
-    by = "SURVIVED" if found.by is None else found.by.removeprefix(SWEEP)
+    by = "SURVIVED" if found.by is None else found.by.removeprefix(f"{SWEEP}::")
     said = f"  {found.invariant}  {found.replay}" if found.replay else ""
     return f"{found.mutant:40} {', '.join(found.files):34} {found.seconds:5.0f} s  {by}{said}"
 

@@ -26,6 +26,14 @@ def test_nothing_is_found(name):
     assert len(report.injections) >= min(RUNS, 10)
 
 
+@pytest.mark.parametrize("name", ["runs: chain"])
+def test_nothing_is_found_at_any_point(name):
+    """All there are of the smallest, for what goes wrong at one point in a hundred: a stop right before the ending."""
+    report = SCENARIOS[name].explore()
+    report.check()
+    assert report.complete
+
+
 @pytest.mark.parametrize("name", ["runs: chain", "controls: pause in a section", "controls: stop while paused"])
 def test_nothing_is_found_at_any_instant(name):
     """After every step of every task and before every batch: all instants at which a cancel can come from outside."""
