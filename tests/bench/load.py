@@ -24,7 +24,8 @@ __all__ = ["Counted", "Crowd", "Peer", "frame"]
 
 TEXT: Final = 0x81
 PING: Final = 0x89
-PONG: Final = b"\x8a\x80\0\0\0\0"
+PONG: Final = 0x8A
+TEXT_THEN_PING: Final = b"}\x89"
 HEADS: Final = (b"\x81~", b"\x81\x7f")
 ENDING: Final = b'"execution.complete"'
 FAILURE: Final = b'"execution.error"'
@@ -68,8 +69,6 @@ class Peer:
     def take(self, data: bytes) -> bool:
         """Count what came; whether an ending was in it."""
         self.size += len(data)
-        if data[0] == PING and len(data) < 126 + 2:
-            self.socket.sendall(PONG)
         seen = self._carry + data
         # What is in the carry alone was counted; what ends in the new data was not.
         edge = len(self._carry)
@@ -77,6 +76,11 @@ class Peer:
             self.frames += seen.count(head, max(0, edge - len(head) + 1))
         if seen.find(FAILURE, max(0, edge - len(FAILURE) + 1)) >= 0:
             raise RuntimeError(f"a run failed: {seen[-500:].decode(errors='replace')}")
+        ping = edge if data[0] == PING else seen.find(TEXT_THEN_PING, max(0, edge - 1)) + 1
+        if ping:
+            # RFC 6455, 5.5: the payload comes back, and is never longer than 125 bytes.
+            size = seen[ping + 1]
+            self.socket.sendall(bytes([PONG, 0x80 | size, 0, 0, 0, 0]) + seen[ping + 2 : ping + 2 + size])
         endings = seen.count(ENDING, max(0, edge - len(ENDING) + 1))
         self.endings += endings
         self._carry = seen[-CARRY_BYTES:]

@@ -10,9 +10,12 @@ import attrs
 
 from tests.bench.rig import BASELINE, CALLBOARD, LIMIT, SQLITE, Sample
 
-__all__ = ["Row", "show"]
+__all__ = ["Figure", "Row", "show"]
 
 TOO_BUSY: Final = 0.9
+
+MANY: Final = 100
+"""From here on nobody cares about hundredths."""
 
 ORDER: Final = (CALLBOARD, SQLITE, LIMIT)
 
@@ -41,22 +44,39 @@ class Row:
         return sorted(_cost(theirs, by) / _cost(ours, by) for theirs, ours in pairs)
 
 
+@attrs.frozen
+class Figure:
+    """Something that is found of each contestant, and is not a cost."""
+
+    name: str
+    unit: str
+    found: Mapping[str, Sequence[float]]
+    target: str = ""
+
+
 def _cost(sample: Sample, by: str) -> float:
     return float(getattr(sample, by)) / sample.work
 
 
-def show(rows: Sequence[Row], options: argparse.Namespace) -> None:
+def show(found: Sequence[Row | Figure], options: argparse.Namespace) -> None:
     """Print them, for people or as JSON."""
-    print(json.dumps([_plain(row) for row in rows], indent=2) if options.json else _table(rows))
+    if options.json:
+        print(json.dumps([_plain(each) for each in found], indent=2))
+        return
+    rows = [each for each in found if isinstance(each, Row)]
+    figures = [each for each in found if isinstance(each, Figure)]
+    print("\n\n".join(text for text in (rows and _table(rows), figures and _list(figures)) if text))
 
 
-def _plain(row: Row) -> dict[str, object]:
+def _plain(found: Row | Figure) -> dict[str, object]:
+    if isinstance(found, Figure):
+        return attrs.asdict(found)
     return {
-        "name": row.name,
-        "target": row.target,
-        "by": row.by,
-        "samples": {name: [attrs.asdict(sample) for sample in samples] for name, samples in row.samples.items()},
-        "ratios": {name: {by: row.ratios(name, by) for by in ("wall", "cpu")} for name in row.samples},
+        "name": found.name,
+        "target": found.target,
+        "by": found.by,
+        "samples": {name: [attrs.asdict(sample) for sample in samples] for name, samples in found.samples.items()},
+        "ratios": {name: {by: found.ratios(name, by) for by in ("wall", "cpu")} for name in found.samples},
     }
 
 
@@ -85,4 +105,14 @@ def _table(rows: Sequence[Row]) -> str:
 def _spread(ratios: Sequence[float]) -> str:
     if not ratios:
         return "–"
-    return ", ".join(f"{value:.2f}" for value in (ratios[0], statistics.median(ratios), ratios[-1]))
+    spread = (ratios[0], statistics.median(ratios), ratios[-1])
+    return ", ".join(f"{value:.2f}" if value < MANY else f"{value:,.0f}" for value in spread)
+
+
+def _list(figures: Sequence[Figure]) -> str:
+    names = [name for name in (*ORDER, BASELINE) if any(name in figure.found for figure in figures)]
+    lines = [f"{'min, median, max':44} {'unit':>8}" + "".join(f" {name:^24}" for name in names) + " target"]
+    for figure in figures:
+        cells = "".join(f" {_spread(sorted(figure.found.get(name, ()))):^24}" for name in names)
+        lines.append(f"{figure.name:44} {figure.unit:>8}{cells} {figure.target}".rstrip())
+    return "\n".join(lines)

@@ -25,16 +25,40 @@ def test_the_journal_is_measured(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["fanout", "nodes"])
-def test_what_is_measured_beside_others_is_measured(name, tmp_path):
-    """Beside the limit; the baseline is left out, for what it needs is not installed here."""
-    command = [sys.executable, "-m", "tests.bench", name, "--quick", "--json", "--folder", str(tmp_path)]
-    command += ["--only", "callboard,limit"]
+def measured(name, folder):
+    """What a subcommand prints for programs; the baseline is left out, for what it needs is not installed here."""
+    command = [sys.executable, "-m", "tests.bench", name, "--quick", "--json", "--folder", str(folder)]
+    command += ["--only", "callboard,sqlite,limit"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=110).stdout
-    rows = json.loads(printed)
+    assert not list(folder.iterdir())
+    return json.loads(printed)
+
+
+@pytest.mark.parametrize(
+    ("name", "contestants"),
+    [
+        ("fanout", {"callboard", "limit"}),
+        ("nodes", {"callboard", "sqlite", "limit"}),
+        ("latency", {"callboard", "limit"}),
+    ],
+)
+def test_costs_are_measured_beside_others(name, contestants, tmp_path):
+    """Each contestant has done its work and taken its time."""
+    rows = [found for found in measured(name, tmp_path) if "samples" in found]
     assert rows
     for row in rows:
-        assert set(row["samples"]) == {"callboard", "limit"}
+        assert set(row["samples"]) == contestants
         for samples in row["samples"].values():
             assert all(sample["wall"] > 0 and sample["work"] > 0 for sample in samples), row["name"]
-    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["stalled", "memory", "connections"])
+def test_what_is_no_cost_is_measured(name, tmp_path):
+    """As often as asked for; and those that read are told all beside one that does not."""
+    figures = {figure["name"]: figure["found"] for figure in measured(name, tmp_path)}
+    assert figures
+    assert all(len(values) == 1 for found in figures.values() for values in found.values())
+    if name == "stalled":
+        assert figures["told to the healthy beside a stalled one"] == {"callboard": [100.0]}
+    elif name == "connections":
+        assert figures["of them heard a heartbeat or a ping"]["callboard"] == [100.0]
