@@ -1,0 +1,237 @@
+"""What the hot path costs in counts, which do not drift with the machine; `bin/bench` measures the times.
+
+A server in this process, its peers on real sockets, and a graph of so many nodes that do nothing. What is asserted per
+node or per event is a difference between two such graphs, so that what a run and a connection cost once is not in it.
+"""
+
+import socket
+import tracemalloc
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import attrs
+import orjson
+import pytest
+import trio
+from trio_websocket import WebSocketConnection, wrap_client_stream
+
+from actors import fitting, ring
+from actors.testing.memory_server import MemoryServer, memory_server
+from actors.topic import Topic
+from actors.transport import SocketTransport
+from protocol import frames
+from protocol.messages import Event, Json
+from tests.bench.graphs import Graph, chain, wide
+
+FEW, MANY = 50, 150
+
+NUMBERS_BYTES = 64
+"""A pointer to a subscriber, and what its connection counts."""
+
+
+class Tasks(trio.abc.Instrument):
+    """Tasks and their steps, by what the task is: `node`, `run`, `writer`, `hub` and so on."""
+
+    def __init__(self) -> None:
+        self.spawned: Counter[str] = Counter()
+        self.steps: Counter[str] = Counter()
+
+    def task_spawned(self, task: trio.lowlevel.Task) -> None:
+        self.spawned[_kind(task)] += 1
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.steps[_kind(task)] += 1
+
+
+def _kind(task: trio.lowlevel.Task) -> str:
+    return task.name.partition(":")[0].partition(" ")[0].rpartition(".")[2]
+
+
+class Counting(SocketTransport):
+    """A socket whose sends are counted."""
+
+    __slots__ = ("sends",)
+
+    def __init__(self, connected: socket.socket) -> None:
+        super().__init__(connected)
+        self.sends: list[bytes | memoryview] = []
+
+    def send_nowait(self, data: bytes | memoryview) -> int:
+        self.sends.append(data)
+        return super().send_nowait(data)
+
+    async def send(self, data: bytes) -> int:
+        self.sends.append(data)
+        return await super().send(data)
+
+
+@attrs.define(eq=False)
+class Peer:
+    """A client, and the server's end of its connection."""
+
+    socket: WebSocketConnection
+    transport: Counting
+    dialect: str
+
+    async def say(self, type_: str, payload: Json) -> None:
+        """A command of the workflow, as the dialect spells it."""
+        key = "workflowId" if self.dialect == "camel" else "workflow_id"
+        await self.socket.send_message(orjson.dumps({"type": type_, "id": "1", key: "w", "payload": payload}).decode())
+
+    async def hear(self, *types: str) -> int:
+        """Hear up to a message of one of these types; its seq."""
+        with trio.fail_after(30):
+            while True:
+                message = orjson.loads(await self.socket.get_message())
+                if message["type"] in types:
+                    return int(message.get("seq", 0))
+
+
+class Served:
+    """A server with peers."""
+
+    def __init__(self, server: MemoryServer) -> None:
+        self.server = server
+        self.peers: list[Peer] = []
+
+    @property
+    def transports(self) -> list[Counting]:
+        """The server's ends."""
+        return [peer.transport for peer in self.peers]
+
+    @asynccontextmanager
+    async def peer(self, path: str, dialect: str) -> AsyncIterator[None]:
+        """One more, on a socket of its own."""
+        ours, theirs = socket.socketpair()
+        transport = Counting(theirs)
+        self.server.server.welcome(transport)
+        stream = trio.SocketStream(trio.socket.from_stdlib_socket(ours))
+        async with stream, trio.open_nursery() as nursery:
+            client = await wrap_client_stream(nursery, stream, "localhost", f"{path}?dialect={dialect}")
+            self.peers.append(Peer(client, transport, dialect))
+            yield
+            nursery.cancel_scope.cancel()
+
+    async def play(self, graph: dict[str, Json]) -> int:
+        """Run a graph; all peers hear it. How many events it has."""
+        starter, *others = self.peers
+        for peer in others:
+            if peer.dialect == "flat":
+                await peer.say("subscribe", {"workflow_id": "w"})
+                await peer.hear("subscribed", "subscription_confirmed")
+            else:
+                await peer.say("workflow.subscribe", {})
+                await peer.hear("workflow.subscribe")
+        for transport in self.transports:
+            transport.sends.clear()
+        await starter.say("workflow.start", graph)
+        return {await peer.hear("execution.complete", "workflow_completed") for peer in self.peers}.pop()
+
+
+@asynccontextmanager
+async def served(dialects: Sequence[str]) -> AsyncIterator[Served]:
+    """A server and a peer for each of the dialects, of which the first, in snake, starts what is run."""
+    async with memory_server() as server, AsyncExitStack() as stack:
+        house = Served(server)
+        for number, dialect in enumerate(dialects):
+            await stack.enter_async_context(house.peer(f"/ws/peer{number}", dialect))
+        yield house
+
+
+def quick(shape: Callable[[int], Graph], nodes: int) -> dict[str, Json]:
+    """Such a graph of nodes that do not wait."""
+    return {**shape(nodes), "config": {"defaultWaitTime": 0}}
+
+
+async def tasks_of(shape: Callable[[int], Graph], nodes: int) -> Tasks:
+    """The tasks of one run."""
+    tasks = Tasks()
+    async with served(["snake"]) as house:
+        await house.play(quick(shape, 2))
+        trio.lowlevel.add_instrument(tasks)
+        await house.play(quick(shape, nodes))
+        trio.lowlevel.remove_instrument(tasks)
+    return tasks
+
+
+@pytest.mark.parametrize(("shape", "wakes"), [(chain, 1.0), (wide, 0.1)])
+async def test_a_node_is_one_task_of_one_step(shape, wakes):
+    """Nothing else is spawned for it, and its run wakes once for the nodes that ended meanwhile."""
+    few, many = await tasks_of(shape, FEW), await tasks_of(shape, MANY)
+    assert many.spawned - few.spawned == {"node": MANY - FEW}
+    assert many.steps["node"] - few.steps["node"] == MANY - FEW
+    assert many.steps["run"] - few.steps["run"] <= (MANY - FEW) * wakes
+    # Once per millisecond, which is no count: but not once for each event.
+    assert many.steps["flush_always"] < MANY
+    # Nobody's outbox was full, so the writers slept.
+    assert many.steps["writer"] - few.steps["writer"] <= 2
+
+
+async def test_an_event_is_encoded_and_framed_once_for_each_dialect(monkeypatch):
+    """However many hear it: three in one dialect, two each in the others."""
+    encoded: Counter[tuple[str, int]] = Counter()
+    framed: Counter[bytes] = Counter()
+
+    def fitted(dialect, message, **more):
+        if isinstance(message, Event):
+            encoded[dialect.name, message.seq] += 1
+        return fitting.fitted(dialect, message, **more)
+
+    def text_frame(data):
+        framed[data] += 1
+        return frames.text_frame(data)
+
+    monkeypatch.setattr(ring, "fitted", fitted)
+    monkeypatch.setattr(ring, "text_frame", text_frame)
+    async with served(["snake", "camel", "flat", "snake", "snake", "camel", "flat"]) as house:
+        events = await house.play(quick(chain, FEW))
+    assert events > 2 * FEW
+    assert set(encoded) == {(dialect, seq) for dialect in ("snake", "camel", "flat") for seq in range(1, events + 1)}
+    assert set(encoded.values()) == {1}
+    assert set(framed.values()) == {1}
+
+
+@pytest.mark.parametrize("shape", [chain, wide])
+async def test_a_flush_is_one_send_for_each_subscriber_and_all_are_sent_the_same_bytes(shape):
+    """No copy is made for one of them; the starter alone has the replies to its command, too."""
+    async with served(["snake"] * 7) as house:
+        before = house.server.runtime.hub.statistics()
+        await house.play(quick(shape, MANY))
+        after = house.server.runtime.hub.statistics()
+        flushes = after.flushes - before.flushes
+        starter, first, *others = [transport.sends for transport in house.transports]
+        assert after.pushes - before.pushes <= flushes * 7
+        assert 0 < len(first) <= flushes
+        assert len(starter) <= flushes + 2
+        for sends in others:
+            assert len(sends) == len(first)
+            assert all(one is other for one, other in zip(sends, first, strict=True))
+
+
+async def test_a_fan_out_allocates_nothing_for_a_subscriber(monkeypatch):
+    """But the numbers that its connection keeps, however long the events are."""
+    peaks: list[int] = []
+
+    def push(self, group, before):
+        tracemalloc.reset_peak()
+        held, _ = tracemalloc.get_traced_memory()
+        original(self, group, before)
+        peaks.append(tracemalloc.get_traced_memory()[1] - held)
+
+    async def peak(subscribers: int) -> int:
+        async with served(["snake"] * subscribers) as house:
+            await house.play(quick(wide, FEW))  # for what is made once
+            tracemalloc.start()
+            peaks.clear()
+            try:
+                await house.play(quick(wide, FEW))
+            finally:
+                tracemalloc.stop()
+        return max(peaks)
+
+    original = Topic._push
+    monkeypatch.setattr(Topic, "_push", push)
+    few, many = await peak(2), await peak(52)
+    assert few > 50 * NUMBERS_BYTES  # one copy of what is sent would be seen
+    assert many - few <= 50 * NUMBERS_BYTES
