@@ -75,7 +75,10 @@ def measure(options: argparse.Namespace) -> list[Row]:
     """A row for each case."""
     rows = []
     for case in _cases(options):
-        names = chosen(options, (CALLBOARD, SQLITE, BASELINE, LIMIT))
+        peers = (
+            () if case.kind == "act" else ("langgraph", "pydantic-graph") if case.shape == "chain" else ("langgraph",)
+        )
+        names = chosen(options, (CALLBOARD, SQLITE, BASELINE, LIMIT), peers=peers)
         with open_servers(names, folder=options.folder) as servers:
             count = 1 if options.quick else options.rounds
             found = rounds(servers, partial(play, case=case), count=count, label=case.name)

@@ -45,6 +45,7 @@ SQLITE: Final = "sqlite"
 BASELINE: Final = "baseline"
 LIMIT: Final = "limit"
 BASELINE_PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
+PEERS_PYTHON: Final = ROOT / ".venv-peers" / "bin" / "python"
 
 START_SECONDS: Final = 30.0
 END_SECONDS: Final = 5.0
@@ -94,12 +95,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--rounds", type=int, default=5, help="how often (5)")
     parser.add_argument("--only", help=f"who is measured, by commas, of {CALLBOARD}, {SQLITE}, {BASELINE}, {LIMIT}")
+    parser.add_argument("--peers", action="store_true", help="beside libraries that do a part of it, too, if there are")
     parser.add_argument("--folder", default=".", help="where the durable journal is, for it is the disk that counts")
 
 
-def chosen(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
-    """Which of them are wanted, and can be run here."""
+def chosen(options: argparse.Namespace, names: Sequence[str], *, peers: Sequence[str] = ()) -> list[str]:
+    """Which of them are wanted, and can be run here; and the peers, if they are asked for."""
     wanted = [name for name in names if not options.only or name in options.only.split(",")]
+    if options.peers and not PEERS_PYTHON.exists():
+        print("bin/bench: there is no .venv-peers, so there are no peers", file=sys.stderr)
+    elif options.peers:
+        wanted += peers
     if BASELINE in wanted and not BASELINE_PYTHON.exists():
         print("bin/bench: there is no .venv-bench, so there is no baseline", file=sys.stderr)
         wanted.remove(BASELINE)
@@ -157,6 +163,8 @@ def _start(name: str, folder: Path) -> Server:
             command = [str(BASELINE_PYTHON), str(ROOT / "tests" / "bench" / "baseline.py")]
         case "limit":
             command = [sys.executable, "-m", "tests.bench.limit"]
+        case "websockets" | "picows" | "langgraph" | "pydantic-graph":
+            command = [str(PEERS_PYTHON), str(ROOT / "tests" / "bench" / "peers.py"), name]
         case _:
             plugin = folder / "callboard_bench-0.dist-info"
             plugin.mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ TOO_BUSY: Final = 0.9
 MANY: Final = 100
 """From here on nobody cares about hundredths."""
 
-ORDER: Final = (CALLBOARD, SQLITE, LIMIT)
+ORDER: Final = (CALLBOARD, SQLITE, "websockets", "picows", "langgraph", "pydantic-graph", LIMIT)
 
 
 @attrs.frozen
