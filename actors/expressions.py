@@ -77,6 +77,9 @@ class Survey:
     """Every wrong one: (path, what is wrong)."""
 
 
+_NOTHING_FOUND: Final = Survey(frozenset(), ())
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class Template:
     """A value with expressions in it, ready to be resolved."""
@@ -107,6 +110,8 @@ def compile_value(value: Json) -> Template | None:
     Raises:
         ExpressionError: an expression is wrong; `survey` finds all of them.
     """
+    if not _may_hold(value):
+        return None
     compiler = _Compiler()
     root = compiler.part(value, "")
     if compiler.problems:
@@ -120,6 +125,8 @@ def compile_value(value: Json) -> Template | None:
 
 def survey(value: Json) -> Survey:
     """Where the expressions of a value are, and all that is wrong with them."""
+    if not _may_hold(value):
+        return _NOTHING_FOUND
     compiler = _Compiler()
     compiler.part(value, "")
     return Survey(frozenset(compiler.paths), compiler.problems)
@@ -246,12 +253,18 @@ class _Compiler:
             case str():
                 return self._text(value, path) if "{{" in value else None
             case Mapping():
-                members = {key: self.part(member, join_path(path, key)) for key, member in value.items()}
+                # Most values hold no expression, and a path costs more than to see that.
+                members = {
+                    key: self.part(member, join_path(path, key)) for key, member in value.items() if _may_hold(member)
+                }
                 if not any(members.values()):
                     return None
-                return _Object({key: part or _Constant(value[key]) for key, part in members.items()})
+                return _Object({key: members.get(key) or _Constant(member) for key, member in value.items()})
             case list() | tuple():
-                items = [self.part(member, f"{path}[{index}]") for index, member in enumerate(value)]
+                items = [
+                    self.part(member, f"{path}[{index}]") if _may_hold(member) else None
+                    for index, member in enumerate(value)
+                ]
                 if not any(items):
                     return None
                 return _Array([part or _Constant(value[index]) for index, part in enumerate(items)])
@@ -286,6 +299,11 @@ class _Compiler:
         compiled = _Compiled(path, source, program, analysis)
         self.programs.append(compiled)
         return compiled
+
+
+def _may_hold(value: Json) -> bool:
+    """Whether a value may be, or have in it, an expression."""
+    return "{{" in value or isinstance(value, Expression) if isinstance(value, str) else bool(value)
 
 
 @functools.lru_cache(maxsize=1024)

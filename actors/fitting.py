@@ -70,7 +70,8 @@ def fitted(dialect: Dialect, message: Event | Progress | NodeProgress, *, confla
         message: as it happened.
         conflated: how many seqs were left out before it.
     """
-    return fit(message, partial(dialect.encode, conflated=conflated))
+    text = dialect.encode(message, conflated=conflated)
+    return text if len(text) <= RESULT_BYTES else fit(message, partial(dialect.encode, conflated=conflated))
 
 
 def fit(message: ServerMessage, encode: Callable[[ServerMessage], bytes]) -> bytes:

@@ -47,6 +47,9 @@ class Nagging:
         self._timers = Timers()
         self._pause: object = None
 
+    def __bool__(self) -> bool:
+        return bool(self._timers)
+
     def next_due(self) -> float:
         """When to call `run_due`, in trio time."""
         return self._timers.next_due()

@@ -179,22 +179,22 @@ class NodeTask:
         """The task. Started by the run actor in a generation's nursery; ends with one `Outcome`."""
         interrupted = True
         scope = self.scope
-        label = f"node:{self.key}"
         try:
             if scope is None:
                 interrupted = not await self._work()
             else:
-                self.port.observer.scope(label, scope)
+                self.port.observer.scope(f"node:{self.key}", scope)
                 with scope:
                     interrupted = not await self._work()
         finally:
-            self._note_timeout()
             if scope is not None:
-                self.port.observer.unscope(label)
+                self._note_timeout()
+                self.port.observer.unscope(f"node:{self.key}")
             if self._memory and (interrupted or self._error is not None):
                 for key, value in self._memory.items():
                     self.port.mailbox.report(Noted(key, value, self))
-            self._count_lines(flush=True)
+            if self._lines:
+                self._count_lines(flush=True)
             self.port.mailbox.report(Outcome(self, self._value, self._error, interrupted, self.cause))
 
     def cancelling(self, cause: str, *, now: float) -> None:

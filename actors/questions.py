@@ -54,9 +54,11 @@ class Questions:
 
     def withdraw(self, task: NodeTask, key: str | None = None) -> None:
         """A node does not wait any more, for one answer or (None) for any. Idempotent."""
+        if task.node_id not in self._asked:
+            return
         left = [
             asked
-            for asked in self._asked.pop(task.node_id, ())
+            for asked in self._asked.pop(task.node_id)
             if asked.task is not task or (key is not None and asked.key != key)
         ]
         if left:

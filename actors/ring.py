@@ -1,10 +1,10 @@
-"""The newest events of a run, each with the bytes that it is on the wire, made once per dialect.
+"""The newest events of a run, each with the text that it is on the wire, made once per dialect.
 
 Theory of operation: a topic appends committed events, in order and without a gap, and reads by seq. Nothing is encoded
-when it is appended; the first who needs an event in a dialect has it encoded and framed, and everybody else gets the
-same bytes. The ring forgets its oldest events when it holds too many of them or too many bytes, but only those that its
-topic has delivered (`trim` is told how far): what is older is in the journal. So a ring is bounded by its own limits
-plus what its topic has not delivered yet, which the topic bounds.
+when it is appended; the first who needs an event in a dialect has it encoded, and everybody else gets the same text.
+The ring forgets its oldest events when it holds too many of them or too many bytes, but only those that its topic has
+delivered (`trim` is told how far): what is older is in the journal. So a ring is bounded by its own limits plus what
+its topic has not delivered yet, which the topic bounds.
 
 A ring owns no task and never awaits.
 """
@@ -17,7 +17,6 @@ import attrs
 from actors.fitting import fitted
 from actors.journal import Note
 from protocol.dialects import Dialect
-from protocol.frames import text_frame
 from protocol.messages import Event, NodeProgress, Progress
 
 __all__ = ["RING_BYTES", "RING_EVENTS", "Ring", "Spelled"]
@@ -26,14 +25,14 @@ RING_EVENTS: Final = 4096
 """A subscriber that lags by more reads the journal."""
 
 RING_BYTES: Final = 4 * 2**20
-"""Of encoded text and frames."""
+"""Of encoded text."""
 
 MessageT = TypeVar("MessageT", bound=Event | Progress | NodeProgress)
 
 
 @attrs.define(eq=False)
 class Spelled(Generic[MessageT]):
-    """One message with its spellings, each made when it is first asked for."""
+    """One message with its texts, each made when it is first asked for."""
 
     message: MessageT
     notes: Sequence[Note] = ()
@@ -41,30 +40,19 @@ class Spelled(Generic[MessageT]):
     holder: "Ring | None" = None
     """The ring that counts its bytes; None: nobody does."""
     weight: int = attrs.field(default=0, init=False)
-    """Bytes of all spellings made so far."""
+    """Bytes of all texts made so far."""
     _texts: dict[str, bytes] = attrs.field(factory=dict, init=False)
     """Dialect → the message as JSON text."""
-    _frames: dict[str, bytes] = attrs.field(factory=dict, init=False)
-    """Dialect → the message as one frame."""
 
-    def spell(self, dialect: Dialect, *, batch: bool = False) -> bytes:
-        """The message as one frame; as bare text for a batch, which is framed as a whole."""
-        data = (self._texts if batch else self._frames).get(dialect.name)
-        return self._make(dialect, batch=batch) if data is None else data
-
-    def _make(self, dialect: Dialect, *, batch: bool) -> bytes:
-        made = 0
-        data = self._texts.get(dialect.name)
-        if data is None:
-            data = self._texts[dialect.name] = fitted(dialect, self.message)
-            made += len(data)
-        if not batch:
-            data = self._frames[dialect.name] = text_frame(data)
-            made += len(data)
-        self.weight += made
-        if self.holder is not None:
-            self.holder.weight += made
-        return data
+    def spell(self, dialect: Dialect) -> bytes:
+        """The message as JSON text."""
+        text = self._texts.get(dialect.name)
+        if text is None:
+            text = self._texts[dialect.name] = fitted(dialect, self.message)
+            self.weight += len(text)
+            if self.holder is not None:
+                self.holder.weight += len(text)
+        return text
 
 
 class Ring:
@@ -81,7 +69,7 @@ class Ring:
         self.end = first
         """The seq after the newest."""
         self.weight = 0
-        """Bytes of all spellings of what is here."""
+        """Bytes of all texts of what is here."""
 
     def __len__(self) -> int:
         return len(self._events)

@@ -379,20 +379,21 @@ class RunActor:
 
     def _take_all(self) -> None:
         """Take the messages that are there, for about `STEP`, and what the timers have."""
-        until = trio.current_time() + STEP
-        count = 0
-        while True:
-            try:
-                self._take(self.mailbox.receive_nowait())
-            except trio.WouldBlock:
-                break
+        until, count = math.inf, 0
+        while self.mailbox.waiting:
+            self._take(self.mailbox.receive_nowait())
             count += 1
-            if count % 16 == 0 and trio.current_time() > until:
-                break
-        if self.status is not RunStatus.PAUSED:
+            if count % 16 == 0:
+                # A clock costs as much as some messages, so it is not asked for a few.
+                now = trio.current_time()
+                if now > until:
+                    break
+                until = min(until, now + STEP)
+        if self._timers and self.status is not RunStatus.PAUSED:
             # What had become due when it came to rest comes with the resume.
             self._timers.run_due(self._clock.now() + TICK)
-        self._nagging.run_due()
+        if self._nagging:
+            self._nagging.run_due()
 
     def _advance(self) -> bool:
         """Start nodes, for about `STEP`. Returns whether there is more to do at once."""
@@ -415,10 +416,10 @@ class RunActor:
         return self.status is RunStatus.RUNNING and not self.leaving
 
     async def _wait(self) -> None:
-        deadline = min(self._clock.trio_time(self._timers.next_due()), self._nagging.next_due())
-        if deadline == math.inf:
+        if not self._timers and not self._nagging:
             self._take(await self.mailbox.receive())
             return
+        deadline = min(self._clock.trio_time(self._timers.next_due()), self._nagging.next_due())
         with trio.move_on_at(deadline):
             self._take(await self.mailbox.receive())
 

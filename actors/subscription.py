@@ -13,13 +13,12 @@ from typing import Any, Final, Protocol
 
 import attrs
 
-from actors.fitting import fitted
 from actors.ring import Spelled
 from protocol.dialects import Dialect
-from protocol.frames import batch_frame, text_frame
+from protocol.frames import batch_frame, text_frames
 from protocol.messages import Event, NodeProgress, Progress, Reply
 
-__all__ = ["WINDOW_BYTES", "Group", "Outlet", "Place", "Subscription", "alone", "collect", "joined"]
+__all__ = ["WINDOW_BYTES", "Group", "Outlet", "Place", "Subscription", "collect", "joined"]
 
 WINDOW_BYTES: Final = 64 * 2**10
 """What is joined into one push at most, unless a single message is larger."""
@@ -135,7 +134,7 @@ def collect(groups: Iterable[Group], items: Sequence[Spelled[Any]]) -> bool:
         room = WINDOW_BYTES - group.size
         for item in items:
             if group.types is None or group.dialect.matches(group.types, item.message):
-                data = item.spell(group.dialect, batch=group.batch)
+                data = item.spell(group.dialect)
                 room -= len(data)
                 if room < 0 and group.parts:
                     return False
@@ -147,13 +146,5 @@ def collect(groups: Iterable[Group], items: Sequence[Spelled[Any]]) -> bool:
 
 
 def joined(parts: Sequence[bytes], *, batch: bool) -> bytes:
-    """Messages as whole frames; those of a batch are bare texts and become one frame."""
-    if not batch:
-        return b"".join(parts)
-    return text_frame(parts[0]) if len(parts) == 1 else batch_frame(parts)
-
-
-def alone(dialect: Dialect, event: Event, *, conflated: int, batch: bool) -> bytes:
-    """An event for one subscription that is told how many seqs it was spared; as `Spelled.spell` gives it."""
-    text = fitted(dialect, event, conflated=conflated)
-    return text if batch else text_frame(text)
+    """Texts as whole frames, one for each; those of a batch become one frame."""
+    return batch_frame(parts) if batch and len(parts) > 1 else text_frames(parts)

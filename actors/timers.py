@@ -63,6 +63,9 @@ class Timers:
         heapq.heappush(self._heap, (due, next(self._count), timer))
         return timer
 
+    def __bool__(self) -> bool:
+        return bool(self._heap)
+
     def next_due(self) -> float:
         """When the next timer is due; inf if there is none."""
         while self._heap and self._heap[0][2].fire is None:

@@ -32,10 +32,11 @@ from typing import Any, Final
 import attrs
 import trio
 
+from actors.fitting import fitted
 from actors.journal import Journal, Note, Page
 from actors.progress import ProgressTeller
 from actors.ring import RING_EVENTS, Ring, Spelled
-from actors.subscription import WINDOW_BYTES, Group, Place, Subscription, alone, collect, joined
+from actors.subscription import WINDOW_BYTES, Group, Place, Subscription, collect, joined
 from protocol.graph import Workflow
 from protocol.messages import ErrorReply, Event, Json, NodeChanged, NodeProgress, RunEnded, Snapshot
 from protocol.states import NODE_ENDED
@@ -45,6 +46,9 @@ __all__ = ["KnownRun", "Pace", "Tally", "Topic"]
 
 WINDOW_SECONDS: Final = 0.001
 """Between two flushes: what comes meanwhile is joined. (A flush per event makes a chain of nodes 0.43× as fast.)"""
+
+REST: Final = 2.0
+"""Between two flushes, times what the last one took, if that is longer: telling takes a third of the time at most."""
 
 WINDOW_EVENTS: Final = 1024
 """What is folded in one flush at most."""
@@ -183,15 +187,20 @@ class Topic:
                 self._absorb(await journal.load(self.run.run_id, self._view.last_seq, LOAD_EVENTS))
 
     async def flush_always(self) -> None:
-        """Flush when there is something to: at once after idleness, else once per window; returns after the ending."""
+        """Flush when there is something to: at once after idleness, else once per window; returns after the ending.
+
+        Many subscribers make a flush long. Then the window is, too, for else there is no time for what is to be told.
+        """
         with self.scope:
             while True:
                 if not self.ended and self.head + 1 >= self._ring.end:
                     # What is only owed to who lags does not wake anybody.
                     with trio.move_on_at(self._progress.due if self._groups else float("inf")):
                         await self._bell.park()
+                began = trio.current_time()
                 self.flush()
-                await trio.sleep(WINDOW_SECONDS)
+                now = trio.current_time()
+                await trio.sleep_until(now + max(WINDOW_SECONDS, REST * (now - began)))
                 if self.ended:
                     return
 
@@ -296,12 +305,10 @@ class Topic:
             if self._superseded(event, subscription):
                 spared += 1
                 continue
-            piece = [
-                alone(dialect, event, conflated=spared, batch=batch) if spared else item.spell(dialect, batch=batch)
-            ]
+            piece = [fitted(dialect, event, conflated=spared) if spared else item.spell(dialect)]
             final = self._progress.final
             if isinstance(event, RunEnded) and final is not None and subscription.wants(final.message):
-                piece.insert(0, final.spell(dialect, batch=batch))
+                piece.insert(0, final.spell(dialect))
             more = sum(map(len, piece))
             if parts and size + more > WINDOW_BYTES:
                 if not push():
@@ -420,7 +427,7 @@ class Topic:
         newest, outlet = self._progress.newest, subscription.outlet
         if subscription.place is Place.LAGS and newest is not None and subscription.wants(newest.message):
             self._tally.pushes += 1
-            outlet.push(joined([newest.spell(outlet.dialect, batch=outlet.batch)], batch=outlet.batch))
+            outlet.push(joined([newest.spell(outlet.dialect)], batch=outlet.batch))
 
     def _superseded(self, event: Event, subscription: Subscription) -> bool:
         """Whether a newer status of the same node instance follows, up to the head, and will be sent.

@@ -20,7 +20,6 @@ from actors import fitting, ring
 from actors.testing.memory_server import MemoryServer, memory_server
 from actors.topic import Topic
 from actors.transport import SocketTransport
-from protocol import frames
 from protocol.messages import Event, Json
 from tests.bench.graphs import Graph, chain, wide
 
@@ -168,28 +167,21 @@ async def test_a_node_is_one_task_of_one_step(shape, wakes):
     assert many.steps["writer"] - few.steps["writer"] <= 2
 
 
-async def test_an_event_is_encoded_and_framed_once_for_each_dialect(monkeypatch):
+async def test_an_event_is_encoded_once_for_each_dialect(monkeypatch):
     """However many hear it: three in one dialect, two each in the others."""
     encoded: Counter[tuple[str, int]] = Counter()
-    framed: Counter[bytes] = Counter()
 
     def fitted(dialect, message, **more):
         if isinstance(message, Event):
             encoded[dialect.name, message.seq] += 1
         return fitting.fitted(dialect, message, **more)
 
-    def text_frame(data):
-        framed[data] += 1
-        return frames.text_frame(data)
-
     monkeypatch.setattr(ring, "fitted", fitted)
-    monkeypatch.setattr(ring, "text_frame", text_frame)
     async with served(["snake", "camel", "flat", "snake", "snake", "camel", "flat"]) as house:
         events = await house.play(quick(chain, FEW))
     assert events > 2 * FEW
     assert set(encoded) == {(dialect, seq) for dialect in ("snake", "camel", "flat") for seq in range(1, events + 1)}
     assert set(encoded.values()) == {1}
-    assert set(framed.values()) == {1}
 
 
 @pytest.mark.parametrize("shape", [chain, wide])

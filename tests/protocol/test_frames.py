@@ -5,7 +5,7 @@ import pytest
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
-from protocol.frames import batch_frame, text_frame
+from protocol.frames import batch_frame, text_frame, text_frames
 
 
 def received(data):
@@ -26,6 +26,7 @@ def test_frames_are_whole_and_leave_no_trace():
     first, second = text_frame(b'{"a":1}'), text_frame("{“b”:2}".encode())
     text_frame(b"x" * 70_000)
     assert text_frame(b'{"a":1}') == first
+    assert first + second == text_frames([b'{"a":1}', "{“b”:2}".encode()])
     assert [event.data for event in received(first + second)] == ['{"a":1}', "{“b”:2}"]
     assert all(isinstance(event, TextMessage) and event.message_finished for event in received(first + second))
 
