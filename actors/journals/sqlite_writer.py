@@ -2,9 +2,10 @@
 
 Theory of operation: a `Group` is one transaction, and the ticket of each of its parts. What is handed over goes into
 the newest one, under the writer's lock, until the thread takes it; a group that is large enough is followed by another,
-so that no commit takes long. The thread takes one after the other, as fast as the disk lets it and without asking the
-loop. The task hears which are durable, tells the journal what was in them, in the order in which it was handed over,
-and wakes whoever awaits them; it gives way often, so that a large group stops nobody.
+so that no commit takes long. The thread takes one after the other without asking the loop: as fast as the disk lets it
+when somebody awaits what is in it, else it is at rest for as long as the last one took, since what is written by few
+commits costs the loop less. The task hears which are durable, tells the journal what was in them, in the order in which
+it was handed over, and wakes whoever awaits them; it gives way often, so that a large group stops nobody.
 
 What can not be written is tried again, a second later at the most, for as long as the journal is open: `degraded` says
 why. An attempt leaves nothing behind, since it is a transaction, and nothing overtakes it.
@@ -38,6 +39,9 @@ __all__ = ["Group", "Row", "Writer"]
 GROUP_EVENTS: Final = 2_048
 GROUP_BYTES: Final = 4 * 2**20
 """A group that has reached one of these takes nothing more."""
+
+REST_SECONDS: Final = 0.005
+"""Between two commits, at most, while nobody waits."""
 
 FIRST_RETRY_SECONDS: Final = 0.05
 LAST_RETRY_SECONDS: Final = 1.0
@@ -114,6 +118,8 @@ _STATES: Final = _Rows(
 class Group:
     """What is committed together; the ticket of all of it."""
 
+    hurry: Callable[[], None]
+    """Called when somebody awaits it."""
     rows: list[int | bytes] = attrs.field(factory=list, init=False)
     """Run, seq and body of each event, one behind the other."""
     notes: dict[tuple[int, str], bytes | None] = attrs.field(factory=dict, init=False)
@@ -139,6 +145,8 @@ class Group:
 
     def __await__(self) -> Generator[Any, Any, None]:
         if not self.done and self._error is None:
+            if not self.taken:
+                self.hurry()
             yield from self.waiting.park().__await__()
         if self._error is not None:
             raise self._error
@@ -204,6 +212,8 @@ class Writer:
         """Those that nobody was told of yet, oldest first."""
         self._inbox: queue.SimpleQueue[Group | None] = queue.SimpleQueue()
         """The same, for the thread; None: there will be no more."""
+        self._hurried = threading.Event()
+        """Somebody waits, or will if the thread rests on."""
         self._written: deque[Group] = deque()
         """By the thread, for the task."""
         self._reason: str | None = None
@@ -228,7 +238,10 @@ class Writer:
             return groups[-1]
         if self.closing:
             raise JournalError(f"the journal {self._path} is closed")
-        group = Group()
+        group = Group(self._hurried.set)
+        if groups and not groups[-1].taken:
+            # That one is full.
+            self._hurried.set()
         groups.append(group)
         self._inbox.put(group)
         return group
@@ -265,6 +278,7 @@ class Writer:
     def _close(self) -> None:
         if not self.closing:
             self._closing_since, self.closing = time.monotonic(), True
+            self._hurried.set()
             self._inbox.put(None)
 
     async def _tell(self) -> None:
@@ -305,10 +319,17 @@ class Writer:
 
     def _work(self) -> None:
         """The thread: one group after the other."""
+        rested = 0.0
         while (group := self._inbox.get()) is not None:
+            if (rest := rested - time.monotonic()) > 0:
+                self._hurried.wait(rest)
+            self._hurried.clear()
             with self.lock:
                 group.taken = True
+            begun = time.monotonic()
             self._commit(group)
+            ended = time.monotonic()
+            rested = ended + min(ended - begun, REST_SECONDS)
             self._written.append(group)
             self._ring()
         self._ring()
