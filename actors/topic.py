@@ -50,6 +50,9 @@ WINDOW_SECONDS: Final = 0.001
 REST: Final = 2.0
 """Between two flushes, times what the last one took, if that is longer: telling takes a third of the time at most."""
 
+FEW_EVENTS: Final = 4
+"""After a flush of no more than these the next one does not wait longer than the window."""
+
 WINDOW_EVENTS: Final = 1024
 """What is folded in one flush at most."""
 
@@ -189,7 +192,8 @@ class Topic:
     async def flush_always(self) -> None:
         """Flush when there is something to: at once after idleness, else once per window; returns after the ending.
 
-        Many subscribers make a flush long. Then the window is, too, for else there is no time for what is to be told.
+        Many subscribers make a flush long. If much comes, the window is long then, too, or there would be no time for
+        what is to be told; of what comes one by one nothing would be joined, so it does not wait.
         """
         with self.scope:
             while True:
@@ -197,10 +201,11 @@ class Topic:
                     # What is only owed to who lags does not wake anybody.
                     with trio.move_on_at(self._progress.due if self._groups else float("inf")):
                         await self._bell.park()
-                began = trio.current_time()
+                began, before = trio.current_time(), self.head
                 self.flush()
                 now = trio.current_time()
-                await trio.sleep_until(now + max(WINDOW_SECONDS, REST * (now - began)))
+                rest = REST * (now - began) if self.head - before > FEW_EVENTS else 0.0
+                await trio.sleep_until(now + max(WINDOW_SECONDS, rest))
                 if self.ended:
                     return
 
@@ -376,7 +381,8 @@ class Topic:
             if not collect(groups, window):
                 break
             self._fold(item.message)
-            self._note(item.notes)
+            if item.notes:
+                self._note(item.notes)
         now = trio.current_time()
         if groups and not self.ended and now >= self._progress.due:
             for news in self._progress.take(now=now, at=self._at):

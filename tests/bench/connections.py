@@ -57,6 +57,7 @@ def measure(options: argparse.Namespace) -> list[Figure]:
             note(server, f"at work while they are idle for {idle:g} s", "%", 100 * (server.cpu() - cpu) / idle)
             alive = sum(peer.size > before for peer, before in heard.items())
             note(server, "of them heard a heartbeat or a ping", "%", 100 * alive / len(heard))
+            note(server, "of them are still there", "%", 100 * crowd.open / len(heard))
             if name == BASELINE:
                 continue
             case = Case("beside", "dag", nodes)

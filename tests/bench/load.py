@@ -117,6 +117,11 @@ class Crowd:
         self._by_number: dict[int, Peer] = {}
         self.peers: list[Peer] = []
 
+    @property
+    def open(self) -> int:
+        """Connections that are read and that nobody has closed."""
+        return len(self._by_number)
+
     def __enter__(self) -> Self:
         return self
 
@@ -163,7 +168,7 @@ class Crowd:
 
         Args:
             say: what starts it.
-            endings: how many; 0: the time decides.
+            endings: how many; 0: the time decides, and whoever is closed meanwhile is one less.
             of: who; None: all that are read.
             seconds: the longest time.
             delays: look for when each event was said.
@@ -185,7 +190,11 @@ class Crowd:
                 except BlockingIOError:
                     continue
                 if not data:
-                    raise ConnectionError("the server closed a connection")
+                    if endings:
+                        raise ConnectionError("the server closed a connection")
+                    self._epoll.unregister(number)
+                    del self._by_number[number]
+                    continue
                 if delays:
                     heard = time.monotonic()
                     spans += [heard - float(spoken) for spoken in SPOKEN.findall(data)]
