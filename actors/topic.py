@@ -48,10 +48,10 @@ WINDOW_SECONDS: Final = 0.001
 """Between two flushes: what comes meanwhile is joined. (A flush per event makes a chain of nodes 0.43× as fast.)"""
 
 REST: Final = 2.0
-"""Between two flushes, times what the last one took, if that is longer: telling takes a third of the time at most."""
+"""Between two flushes, times what the flusher was late, if that is longer: how busy the loop is."""
 
-FEW_EVENTS: Final = 4
-"""After a flush of no more than these the next one does not wait longer than the window."""
+LONGEST_SECONDS: Final = 0.02
+"""Between two flushes, however busy the loop is."""
 
 WINDOW_EVENTS: Final = 1024
 """What is folded in one flush at most."""
@@ -192,20 +192,20 @@ class Topic:
     async def flush_always(self) -> None:
         """Flush when there is something to: at once after idleness, else once per window; returns after the ending.
 
-        Many subscribers make a flush long. If much comes, the window is long then, too, or there would be no time for
-        what is to be told; of what comes one by one nothing would be joined, so it does not wait.
+        In a loop that is busy the window is longer: then there is more to join, and more time for what is to be told.
         """
         with self.scope:
+            late = 0.0
             while True:
                 if not self.ended and self.head + 1 >= self._ring.end:
                     # What is only owed to who lags does not wake anybody.
                     with trio.move_on_at(self._progress.due if self._groups else float("inf")):
                         await self._bell.park()
-                began, before = trio.current_time(), self.head
+                    late = 0.0
                 self.flush()
-                now = trio.current_time()
-                rest = REST * (now - began) if self.head - before > FEW_EVENTS else 0.0
-                await trio.sleep_until(now + max(WINDOW_SECONDS, rest))
+                due = trio.current_time() + min(max(WINDOW_SECONDS, REST * late), LONGEST_SECONDS)
+                await trio.sleep_until(due)
+                late = trio.current_time() - due
                 if self.ended:
                     return
 

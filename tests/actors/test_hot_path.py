@@ -17,6 +17,7 @@ import trio
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from actors import fitting, ring
+from actors.subscription import Group
 from actors.testing.memory_server import MemoryServer, memory_server
 from actors.topic import Topic
 from actors.transport import SocketTransport
@@ -203,27 +204,31 @@ async def test_a_flush_is_one_send_for_each_subscriber_and_all_are_sent_the_same
 
 async def test_a_fan_out_allocates_nothing_for_a_subscriber(monkeypatch):
     """But the numbers that its connection keeps, however long the events are."""
-    peaks: list[int] = []
+    subscribers, held = 50, 0
+    flushes: list[tuple[int, int]] = []
+    """Bytes that were sent to each, and bytes that it took to send them, at most at a time."""
 
-    def push(self, group, before):
+    def taken(self):
+        nonlocal held
+        data = take(self)
         tracemalloc.reset_peak()
         held, _ = tracemalloc.get_traced_memory()
-        original(self, group, before)
-        peaks.append(tracemalloc.get_traced_memory()[1] - held)
+        flushes.append((len(data), 0))
+        return data
 
-    async def peak(subscribers: int) -> int:
-        async with served(["snake"] * subscribers) as house:
-            await house.play(quick(wide, FEW))  # for what is made once
-            tracemalloc.start()
-            peaks.clear()
-            try:
-                await house.play(quick(wide, FEW))
-            finally:
-                tracemalloc.stop()
-        return max(peaks)
+    def pushed(self, group, before):
+        push(self, group, before)
+        flushes[-1] = flushes[-1][0], tracemalloc.get_traced_memory()[1] - held
 
-    original = Topic._push
-    monkeypatch.setattr(Topic, "_push", push)
-    few, many = await peak(2), await peak(52)
-    assert few > 50 * NUMBERS_BYTES  # one copy of what is sent would be seen
-    assert many - few <= 50 * NUMBERS_BYTES
+    take, push = Group.take, Topic._push
+    async with served(["snake"] * subscribers) as house:
+        await house.play(quick(wide, FEW))  # for what is made once
+        monkeypatch.setattr(Group, "take", taken)
+        monkeypatch.setattr(Topic, "_push", pushed)
+        tracemalloc.start()
+        try:
+            await house.play(quick(wide, FEW))
+        finally:
+            tracemalloc.stop()
+    assert max(size for size, _ in flushes) > subscribers * NUMBERS_BYTES  # so that one copy would be seen
+    assert max(took for _, took in flushes) <= subscribers * NUMBERS_BYTES
