@@ -179,8 +179,8 @@ MUTANTS: Final = (
             "actors/timers.py": [("            self._stopped_at = trio.current_time()\n", "            pass\n")],
             "actors/run.py": [
                 (
-                    "        if self.status is not RunStatus.PAUSED:\n            # What",
-                    "        if True:\n            # What",
+                    "        if self._timers and self.status is not RunStatus.PAUSED:\n",
+                    "        if self._timers:\n",
                 ),
                 (
                     "        return self.status is RunStatus.RUNNING and not self.leaving\n",
