@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 import orjson
 
+from protocol.dialects.text import dumps
 from protocol.messages import Json
 
 __all__ = ["Spec"]
@@ -28,7 +29,7 @@ class Spec:
 
     def pack(self) -> bytes:
         """As bytes."""
-        return orjson.dumps(attrs.asdict(self, recurse=False))
+        return dumps(attrs.asdict(self, recurse=False))
 
     @classmethod
     def unpack(cls, text: bytes) -> "Spec":

@@ -3,6 +3,9 @@
 Theory of operation: `dumps` is orjson, and only when orjson refuses a value – a lone surrogate, a whole number beyond
 64 bits, a key that is no string, nesting beyond its limit – is a cleaned copy made and written instead. Results are
 checked to be JSON before they become state, so that path is rare; but one odd value must not cost a client its event.
+
+The bytes that orjson returns lie in a block of 4 KiB or more, however short they are. Texts are kept, by the thousand,
+so `dumps` returns a copy, which is as long as its text: it costs 0.1 µs, and a kept block 17 (a new page of memory).
 """
 
 from collections.abc import Mapping
@@ -40,9 +43,9 @@ def dumps(value: Json) -> bytes:
     64 bits as a float, a set as a list, any other object as its `str`, what is nested too deep as null.
     """
     try:
-        return orjson.dumps(value)
+        return b"%b" % orjson.dumps(value)
     except TypeError:
-        return orjson.dumps(_clean(value, depth=0))
+        return b"%b" % orjson.dumps(_clean(value, depth=0))
 
 
 def deeper_than(value: Json, limit: int) -> bool:
