@@ -31,14 +31,21 @@ MessageT = TypeVar("MessageT", bound=Event | Progress | NodeProgress)
 
 
 @attrs.define(eq=False)
+class Weight:
+    """A number of bytes that a ring and what is in it know of, so that neither needs to know the other."""
+
+    bytes: int = 0
+
+
+@attrs.define(eq=False)
 class Spelled(Generic[MessageT]):
     """One message with its texts, each made when it is first asked for."""
 
     message: MessageT
     notes: Sequence[Note] = ()
     """Private facts that were committed with it."""
-    holder: "Ring | None" = None
-    """The ring that counts its bytes; None: nobody does."""
+    total: Weight | None = None
+    """Where its bytes are counted; None: nowhere."""
     weight: int = attrs.field(default=0, init=False)
     """Bytes of all texts made so far."""
     _texts: dict[str, bytes] = attrs.field(factory=dict, init=False)
@@ -50,8 +57,8 @@ class Spelled(Generic[MessageT]):
         if text is None:
             text = self._texts[dialect.name] = fitted(dialect, self.message)
             self.weight += len(text)
-            if self.holder is not None:
-                self.holder.weight += len(text)
+            if self.total is not None:
+                self.total.bytes += len(text)
         return text
 
 
@@ -68,8 +75,7 @@ class Ring:
         """The oldest seq that is here; `end` if none is."""
         self.end = first
         """The seq after the newest."""
-        self.weight = 0
-        """Bytes of all texts of what is here."""
+        self._weight = Weight()
 
     def __len__(self) -> int:
         return len(self._events)
@@ -77,15 +83,20 @@ class Ring:
     def __getitem__(self, seq: int) -> Spelled[Event]:
         return self._events[seq]
 
+    @property
+    def weight(self) -> int:
+        """Bytes of all texts of what is here."""
+        return self._weight.bytes
+
     def append(self, event: Event, notes: Sequence[Note] = ()) -> None:
         """Take the next event."""
-        self._events[self.end] = Spelled(event, notes, self)
+        self._events[self.end] = Spelled(event, notes, self._weight)
         self.end += 1
 
     def trim(self, delivered: int) -> None:
         """Forget the oldest events beyond the limits, up to seq `delivered` at most."""
-        while self.first <= delivered and (len(self._events) > RING_EVENTS or self.weight > RING_BYTES):
+        while self.first <= delivered and (len(self._events) > RING_EVENTS or self._weight.bytes > RING_BYTES):
             oldest = self._events.pop(self.first)
-            oldest.holder = None
-            self.weight -= oldest.weight
+            oldest.total = None
+            self._weight.bytes -= oldest.weight
             self.first += 1

@@ -184,6 +184,7 @@ class RunActor:
         )
         self._questions = Questions(self._recorder, noted=self._schedule.noted)
         self._steering = Steering(self, recorder=self._recorder, questions=self._questions)
+        self._replies = self._steering.replies
         self._nagging = Nagging(self._recorder, grace=plan.grace, atomic_limit=plan.atomic_limit)
 
     @property
@@ -204,7 +205,7 @@ class RunActor:
             workflow_id=self.plan.workflow_id,
             status=self.status,
             summary=self.view.summary,
-            replies=self._steering.replies,
+            replies=self._replies,
         )
 
     def warn(self, message: str, key: str) -> None:
@@ -236,10 +237,14 @@ class RunActor:
             self.dismiss()
 
     def dismiss(self) -> None:
-        """It never lived: the journal did not take it."""
+        """It is over, or never lived because the journal did not take it: what is left of it is its view and record."""
         self.mailbox.close()
         self.begun.set()
         self.ended.set()
+        # These refer to it in turn. Without them its memory is free as soon as nobody asks for it any more; with them,
+        # only when the garbage collector comes, and of a server with much to do that is minutes later.
+        self._schedule.close()
+        del self._schedule, self._steering, self._questions, self._timers, self._nagging, self._recorder
 
     def halt(self) -> None:
         """The runtime ends: stop as `shutdown`, with the usual grace."""
@@ -263,8 +268,8 @@ class RunActor:
         self._scope.cancel()
 
     def written(self) -> Ticket | None:
-        """The ticket of all that was said so far; None: it is durable already."""
-        return self._recorder.written()
+        """The ticket of all that was said so far; None: it is durable already, or nobody writes it any more."""
+        return None if self.ended.is_set() else self._recorder.written()
 
     def node_progress(self, task: NodeTask, percent: float, message: str) -> None:
         """A running node says how far it is."""

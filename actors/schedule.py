@@ -286,6 +286,10 @@ class Schedule:
             if (region := self._view.region(*key)) is not None:
                 self.skip(key[0], region, "cancelled")
 
+    def close(self) -> None:
+        """It decides nothing any more, and lets go of what refers to it."""
+        del self._loops
+
     def scope_of(self, node_id: str, region: Region) -> Callable[[str], Json]:
         """What an expression of a node may name: `nodes`, `inputs`, `vars`, `item`, `index`, `run`."""
         view = self._view

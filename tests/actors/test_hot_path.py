@@ -4,17 +4,19 @@ A server in this process, its peers on real sockets, and a graph of so many node
 node or per event is a difference between two such graphs, so that what a run and a connection cost once is not in it.
 """
 
+import gc
 import socket
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import attrs
 import orjson
 import pytest
 import trio
+import trio.testing
 from trio_websocket import WebSocketConnection, wrap_client_stream
 
 from actors import fitting, ring
@@ -22,6 +24,7 @@ from actors.subscription import Group
 from actors.testing.memory_server import MemoryServer, memory_server
 from actors.topic import Topic
 from actors.transport import SocketTransport
+from protocol.dialects.text import dumps
 from protocol.messages import Event, Json
 from tests.bench.graphs import Graph, chain, wide
 
@@ -241,3 +244,59 @@ async def test_a_fan_out_allocates_nothing_for_a_subscriber(monkeypatch):
     size, took = max(flushes)
     assert size > 2 * subscribers * NUMBERS_BYTES
     assert took < size / 2
+
+
+@contextmanager
+def everything_collected() -> Iterator[Counter[str]]:
+    """What only the garbage collector would free of what is made inside, by class, once the block is left."""
+    found: Counter[str] = Counter()
+    gc.collect()
+    gc.disable()
+    try:
+        yield found
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        found.update(f"{type(each).__module__}.{type(each).__qualname__}" for each in gc.garbage)
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+
+
+LOOP = {
+    "nodes": [
+        {"id": "s", "type": "start"},
+        {"id": "l", "type": "loop", "data": {"config": {"count": 3}}},
+        {"id": "v", "type": "set", "data": {"config": {"values": {"x": "{{ index }}"}}}},
+        {"id": "w", "type": "wait", "data": {"config": {"duration": 1, "timeout": 1000, "waitTime": 1}}},
+    ],
+    "edges": [
+        {"source": "s", "target": "l"},
+        {"source": "l", "sourceHandle": "body", "target": "v"},
+        {"source": "v", "target": "w"},
+    ],
+    "config": {"defaultWaitTime": 0},
+}
+
+
+@pytest.mark.parametrize("graph", [quick(chain, FEW), LOOP], ids=["chain", "loop"])
+async def test_an_ended_run_leaves_nothing_to_the_garbage_collector(graph):
+    """Its memory is free when nobody asks for it any more: of a busy server the collector comes minutes later."""
+    async with served(["snake", "flat"]) as house:
+        await house.play(graph)  # for what is made once
+        with everything_collected() as found:
+            await house.play(graph)
+            await trio.testing.wait_all_tasks_blocked(0.05)
+    assert not found
+
+
+def test_a_text_takes_no_more_than_its_own_length():
+    """Texts are kept by the thousand: in the ring of each run, in outboxes."""
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = [dumps({"text": "x" * 100}) for _ in range(100)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / len(kept) < len(kept[0]) + 64
