@@ -133,6 +133,8 @@ class Topic:
         self._owing: dict[Subscription, None] = {}
         self._bell = trio.lowlevel.ParkingLot()
         """The flusher, while there is nothing to do."""
+        self._rung = 0.0
+        """When it was woken, or is to be, on trio's clock."""
 
     @property
     def idle(self) -> bool:
@@ -167,9 +169,7 @@ class Topic:
             return
         if notes:
             self._attach(notes)
-        # Asking first is cheaper: mostly the flusher is in its window.
-        if self._bell:
-            self._bell.unpark_all()
+        self._ring_bell()
         while ring.end - self.head > RING_EVENTS and not self.ended:
             self.flush()
 
@@ -177,7 +177,7 @@ class Topic:
         """Take how far a node is; only the newest of each waits."""
         if self.live and not self.ended:
             self._progress.add(message)
-            self._bell.unpark_all()
+            self._ring_bell()
 
     async def load(self, journal: Journal) -> None:
         """Wait until it is live, reading the journal if nobody does.
@@ -189,25 +189,27 @@ class Topic:
             while not self.live:
                 self._absorb(await journal.load(self.run.run_id, self._view.last_seq, LOAD_EVENTS))
 
-    async def flush_always(self) -> None:
+    async def flush_always(self) -> None:  # noqa: ASYNC910  with the ending at hand there is nothing to wait for
         """Flush when there is something to: at once after idleness, else once per window; returns after the ending.
 
         In a loop that is busy the window is longer: then there is more to join, and more time for what is to be told.
         """
+        due = 0.0
         with self.scope:
-            late = 0.0
-            while True:
-                if not self.ended and self.head + 1 >= self._ring.end:
+            while not self.ended:
+                meant = due
+                if self.head + 1 >= self._ring.end:
                     # What is only owed to who lags does not wake anybody.
-                    with trio.move_on_at(self._progress.due if self._groups else float("inf")):
+                    self._rung = self._progress.due if self._groups else float("inf")
+                    with trio.move_on_at(self._rung):
                         await self._bell.park()
-                    late = 0.0
+                    meant = self._rung
+                if trio.current_time() < due:
+                    meant = due
+                    await trio.sleep_until(due)
+                late = trio.current_time() - meant
                 self.flush()
                 due = trio.current_time() + min(max(WINDOW_SECONDS, REST * late), LONGEST_SECONDS)
-                await trio.sleep_until(due)
-                late = trio.current_time() - due
-                if self.ended:
-                    return
 
     def flush(self) -> None:
         """Deliver one window: each subscriber at the head is pushed at most once."""
@@ -327,6 +329,12 @@ class Topic:
             return False
         subscription.cursor, subscription.spared = cursor, spared
         return True
+
+    def _ring_bell(self) -> None:
+        """Wake the flusher, if it sleeps; mostly it is in its window."""
+        if self._bell:
+            self._rung = trio.current_time()
+            self._bell.unpark_all()
 
     def _attach(self, notes: Sequence[Note]) -> None:
         """Notes are folded with the newest event that waits, or at once."""
@@ -467,7 +475,7 @@ class Topic:
                     group = self._groups[key] = Group(outlet.dialect, subscription.types, outlet.batch)
                 group.members[subscription] = None
                 # The flusher has somebody to tell progress to.
-                self._bell.unpark_all()
+                self._ring_bell()
             case Place.OWING:
                 self._owing[subscription] = None
 
