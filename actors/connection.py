@@ -216,15 +216,13 @@ class Connection:
 
     # Its life.
 
-    async def serve(self, head: bytes, behind: bytes) -> None:  # noqa: ASYNC910  the nursery of its children awaits
+    async def serve(self, wire: Wire) -> None:  # noqa: ASYNC910  the nursery of its children awaits
         """Speak with the peer until the connection is over; the stream is finished then, and still to be closed.
 
         Args:
-            head: the bytes of the request, for the handshake.
-            behind: what came after them already.
+            wire: its view of the stream, with the request in front, for the handshake.
         """
         label = f"conn:{self.session_id}"
-        wire = Wire(self._stream, head, behind)
         socket: WebSocketConnection | None = None
         until = math.inf
         self._runtime.observer.scope(label, self._scope)

@@ -38,6 +38,7 @@ from actors.sessions import new_session_id
 from actors.settings import Settings
 from actors.stream import OwnedStream
 from actors.transport import SocketTransport, Transport
+from actors.wire import Wire
 from protocol.session import Session
 
 __all__ = ["Server", "serve"]
@@ -213,9 +214,9 @@ class Server:
             upgraded = await self._converse(stream, local)
             if upgraded is not None:
                 # What HTTP needed is gone by now: an idle connection is to be small.
-                connection, (head, behind) = upgraded
+                connection, wire = upgraded
                 del upgraded
-                await connection.serve(head, behind)
+                await connection.serve(wire)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as gone:
             logger.debug("a peer went: %s", gone)
         except Exception:
@@ -228,8 +229,8 @@ class Server:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + GOODBYE_S):
                 await stream.aclose()
 
-    async def _converse(self, stream: OwnedStream, local: str) -> tuple[Connection, tuple[bytes, bytes]] | None:
-        """Speak HTTP until the connection is over (None) or is to be a WebSocket: its actor, and what to replay."""
+    async def _converse(self, stream: OwnedStream, local: str) -> tuple[Connection, Wire] | None:
+        """Speak HTTP until the connection is over (None) or is to be a WebSocket: its actor, and what that hears."""
         peer = HttpPeer(stream, self._settings)
         while not self._ending.is_set():
             request: Request | None = None
@@ -244,7 +245,7 @@ class Server:
                     break
                 self._admit(request, local)
                 if request.upgrades:
-                    return self._upgrade(request, stream), peer.replay()
+                    return self._upgrade(request, stream), Wire(stream, *peer.replay())
                 response = await self._routes.answer(request, await peer.read_body(request))
             except HttpError as error:
                 response = error.response()
