@@ -272,8 +272,8 @@ class RunActor:
         return None if self.ended.is_set() else self._recorder.written()
 
     def node_progress(self, task: NodeTask, percent: float, message: str) -> None:
-        """A running node says how far it is."""
-        if task.cause is None:
+        """A running node says how far it is; what it left behind, a thread for instance, may say so after the end."""
+        if task.cause is None and not self.ended.is_set():
             self._recorder.progress(task.node_id, task.iteration, percent, message, attempt=task.attempt)
 
     def _expression_scope(self, task: NodeTask) -> Scope:

@@ -204,3 +204,22 @@ async def test_a_thread_that_can_not_be_ended_is_named(autojump_clock, world):
     (name,) = summary.abandoned
     assert name.startswith("a: ")
     await world.story(run)
+
+
+async def test_what_a_node_leaves_behind_speaks_to_nobody_after_the_end(autojump_clock, world):
+    """A thread that was abandoned, a task that leaked: it holds the context of a run that is over, and hurts no one."""
+    left = []
+
+    async def leave(ctx):
+        left.append(ctx)
+        await trio.lowlevel.checkpoint()
+
+    world.deeds["a"] = leave
+    run = await world.start("s >> a", a="do")
+    assert (await run.wait()).status == "completed"
+    (ctx,) = left
+    ctx.progress(50, "still there")
+    ctx.log("info", "still there")
+    ctx.set_var("still", "there")
+    assert "still" not in run.view.variables
+    assert not [line for line in await world.story(run) if "still" in str(line)]
