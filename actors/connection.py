@@ -30,6 +30,7 @@ import logging
 import math
 from functools import partial
 from typing import Final
+from zlib import crc32
 
 import attrs
 import trio
@@ -74,8 +75,9 @@ GONE: Final = (
 )
 """How a peer that is gone, or late, shows. The last: trio-websocket answers a ping after a close."""
 
-PROOF_SECONDS: Final = 1.0
-"""Until a ping follows an event. So much, at most, is told twice to a peer that comes back."""
+PROOF_SECONDS: Final = (0.75, 1.0)
+"""Until a ping follows an event. The longest is what is told twice, at most, to a peer that comes back. Between the two
+each session has its own, or all who hear the same event would be pinged in the same turn of the loop."""
 
 CLIENT_INFO_BYTES: Final = 4096
 """What a client may say of itself."""
@@ -121,6 +123,9 @@ class Connection:
         self._ping_due = now + self._settings.ping_interval
         self._pinged_at: float | None = None
         """When the ping went out that waits for its pong."""
+        shortest, longest = PROOF_SECONDS
+        self._proof = shortest + (longest - shortest) * crc32(session.session_id.encode(errors="replace")) / 2**32
+        """Seconds until a ping follows an event."""
         self._proof_due = math.inf
         """When a ping is to prove the arrival of what was sent last; infinity: a ping followed it."""
         self._nap = trio.CancelScope()
@@ -178,7 +183,7 @@ class Connection:
 
     def _want_proof(self) -> None:
         """Something was sent of which the arrival matters."""
-        self._proof_due = min(self._proof_due, trio.current_time() + PROOF_SECONDS)
+        self._proof_due = min(self._proof_due, trio.current_time() + self._proof)
         self._wake()
 
     def _wake(self) -> None:

@@ -5,6 +5,7 @@ node or per event is a difference between two such graphs, so that what a run an
 """
 
 import gc
+import math
 import socket
 import sys
 import tracemalloc
@@ -29,6 +30,9 @@ from protocol.messages import Event, Json
 from tests.bench.graphs import Graph, chain, wide
 
 FEW, MANY = 50, 150
+
+PING = 0x89
+"""RFC 6455, 5.2: the first byte of a ping."""
 
 NUMBERS_BYTES = 64
 """A pointer to a subscriber, and what its connection counts."""
@@ -55,14 +59,18 @@ def _kind(task: trio.lowlevel.Task) -> str:
 class Counting(SocketTransport):
     """A socket whose sends are counted."""
 
-    __slots__ = ("sends",)
+    __slots__ = ("pinged", "sends")
 
     def __init__(self, connected: socket.socket) -> None:
         super().__init__(connected)
         self.sends: list[bytes | memoryview] = []
+        self.pinged = math.inf
+        """When, first, on trio's clock."""
 
     def send_nowait(self, data: bytes | memoryview) -> int:
         self.sends.append(data)
+        if data[0] == PING:
+            self.pinged = min(self.pinged, trio.current_time())
         return super().send_nowait(data)
 
     async def send(self, data: bytes) -> int:
@@ -204,6 +212,17 @@ async def test_a_flush_is_one_send_for_each_subscriber_and_all_are_sent_the_same
         for sends in others:
             assert len(sends) == len(first)
             assert all(one is other for one, other in zip(sends, first, strict=True))
+
+
+async def test_who_hears_the_same_event_is_not_pinged_in_the_same_turn():
+    """A ping proves what has arrived: of a thousand at once, everybody else's next event would wait for the last."""
+    async with served(["snake"] * 16) as house:
+        await house.play(quick(wide, FEW))
+        with trio.fail_after(10):
+            while any(transport.pinged == math.inf for transport in house.transports):
+                await trio.testing.wait_all_tasks_blocked(0.05)
+        first, *_, last = sorted(transport.pinged for transport in house.transports)
+    assert last - first > 0.1
 
 
 async def test_a_fan_out_allocates_nothing_for_a_subscriber(monkeypatch):
