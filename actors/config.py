@@ -22,7 +22,7 @@ import orjson
 from cattrs.cols import homogenous_tuple_structure_factory, list_structure_factory, mapping_structure_factory
 from cattrs.gen import make_dict_structure_fn, override
 
-from actors.expressions import Expression, join_path
+from actors.expressions import Expression, Verbatim, join_path
 from protocol.graph import COMMON_SETTINGS
 from protocol.messages import Json
 
@@ -44,6 +44,7 @@ def option(
     choices: Sequence[str] = (),
     needed: bool = False,
     expression: bool = False,
+    verbatim: bool = False,
     minimum: float | None = None,
 ) -> Any:
     """A field of a config class with more to say than its type.
@@ -54,9 +55,16 @@ def option(
         choices: the values known; another one is an error, on the simulated driver a warning.
         needed: may be left out on the simulated driver only.
         expression: a string in it is an expression even without braces.
+        verbatim: the expressions in it (a mapping) are not this node's, and stay as they are.
         minimum: the least number allowed.
     """
-    metadata = {"choices": tuple(choices), "needed": needed, "expression": expression, "minimum": minimum}
+    metadata = {
+        "choices": tuple(choices),
+        "needed": needed,
+        "expression": expression,
+        "verbatim": verbatim,
+        "minimum": minimum,
+    }
     if factory is not None:
         return attrs.field(factory=factory, metadata=metadata)
     return attrs.field(default=default, metadata=metadata)
@@ -118,7 +126,7 @@ def check(config: Mapping[str, Json], cls: type, *, driver: str, later: frozense
 
 
 def mark_expressions(config: Mapping[str, Json], cls: type) -> Mapping[str, Json]:
-    """The config with the strings marked that are expressions without braces."""
+    """The config, marked where braces do not tell: the strings that are expressions without, and what is verbatim."""
     if cls is dict or not _has_expressions(cls):
         return config
     marked = dict(config)
@@ -128,6 +136,8 @@ def mark_expressions(config: Mapping[str, Json], cls: type) -> Mapping[str, Json
         inner = _element(hint)
         if field.metadata.get("expression") and isinstance(value, str) and "{{" not in value:
             marked[name] = Expression(value)
+        elif field.metadata.get("verbatim") and isinstance(value, Mapping):
+            marked[name] = Verbatim(value)
         elif attrs.has(inner) and isinstance(value, list):
             marked[name] = [mark_expressions(one, inner) if isinstance(one, Mapping) else one for one in value]
     return marked
@@ -341,7 +351,9 @@ def _fields(cls: type) -> Sequence[tuple["attrs.Attribute[Any]", Any]]:
 @functools.cache
 def _has_expressions(cls: type) -> bool:
     return any(
-        field.metadata.get("expression") or (attrs.has(_element(hint)) and _has_expressions(_element(hint)))
+        field.metadata.get("expression")
+        or field.metadata.get("verbatim")
+        or (attrs.has(_element(hint)) and _has_expressions(_element(hint)))
         for field, hint in _fields(cls)
     )
 

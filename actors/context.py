@@ -12,7 +12,7 @@ import attrs
 
 from protocol.messages import Json, Level
 
-__all__ = ["Artifacts", "Driver", "Fired", "NodeContext", "Picture"]
+__all__ = ["Artifacts", "Child", "Driver", "Fired", "NodeContext", "Picture"]
 
 C_co = TypeVar("C_co", covariant=True)
 T = TypeVar("T")
@@ -88,6 +88,21 @@ class Artifacts(Protocol):
 
     def url(self, name: str) -> str:
         """Where the server serves it: `/api/runs/{run_id}/artifacts/{name}`."""
+        ...
+
+
+class Child(Protocol):
+    """A run that a node has started inside its own run. It ends with the node at the latest."""
+
+    run_id: str
+
+    async def results(self) -> Mapping[str, Json]:
+        """Wait until it has completed; the results of its nodes that nothing follows, by node id.
+
+        Raises:
+            NodeError: it failed: the text names its node, the code is that of its failure. `child_stopped`: somebody
+                stopped it. `child_lost`: it has no ending, because its end could not be recorded.
+        """
         ...
 
 
@@ -169,6 +184,26 @@ class NodeContext(Protocol[C_co]):
 
     async def run_sync(self, fn: Callable[..., T], /, *args: object) -> T:
         """Run blocking code in a thread. A pause waits for it; a stop abandons it after `stopGrace` and says so."""
+        ...
+
+    async def start_child(
+        self, workflow: Mapping[str, Json], inputs: Mapping[str, Json] | None = None, *, name: str = "child"
+    ) -> Child:
+        """Start a run inside this one; or find it, if this node has started it before a pause or a crash.
+
+        It is paused, resumed and stopped with this run, and stopped when this node has ended. Variables, driver, limits
+        of concurrency and waiting are this run's; its seed is drawn from this run's. A retry starts it anew, unless
+        it has completed.
+
+        Args:
+            workflow: `{"nodes": […], "edges": […]}`; without a `start` node it begins where no edge leads to.
+            inputs: input port → value of the nodes where it begins.
+            name: tells the children of one node apart.
+
+        Raises:
+            NodeError: `invalid_workflow`; `too_deep`: there are 8 runs around it already; `busy`: as many runs as
+                `max_runs` allows are unfinished.
+        """
         ...
 
     async def ask(self, prompt: str, *, schema: Json = None, until: float | None = None) -> Json:

@@ -37,6 +37,7 @@ __all__ = [
     "Scope",
     "Survey",
     "Template",
+    "Verbatim",
     "compile_value",
     "join_path",
     "matches",
@@ -63,6 +64,12 @@ Scope: TypeAlias = Mapping[str, Any] | Callable[[str], Any]
 
 class Expression(str):
     """A string of a config that is an expression as a whole, written without braces."""
+
+    __slots__ = ()
+
+
+class Verbatim(dict[str, Json]):
+    """A mapping of a config whose expressions are not this node's: whoever they are for resolves them."""
 
     __slots__ = ()
 
@@ -303,7 +310,9 @@ class _Compiler:
 
 def _may_hold(value: Json) -> bool:
     """Whether a value may be, or have in it, an expression."""
-    return "{{" in value or isinstance(value, Expression) if isinstance(value, str) else bool(value)
+    if isinstance(value, str):
+        return "{{" in value or isinstance(value, Expression)
+    return bool(value) and not isinstance(value, Verbatim)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -26,7 +26,8 @@ from typing import Any, Final, TypeVar
 import attrs
 import trio
 
-from actors.context import Artifacts, Driver, Fired
+from actors.children import CHILD, Ending, Family
+from actors.context import Artifacts, Child, Driver, Fired
 from actors.errors import NodeError
 from actors.expressions import Scope
 from actors.journal import Ticket
@@ -36,6 +37,7 @@ from actors.registry import Prepared
 from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked, to_json
 from protocol.graph import Node
 from protocol.messages import Iteration, Json, Level, Waiting
+from protocol.states import RunStatus
 from protocol.view import VAR, Region, instance_key
 
 __all__ = ["IN_DOUBT", "NodeTask", "Port", "Step"]
@@ -102,6 +104,28 @@ class Port:
     """Bytes of a result as JSON."""
     abandoned: Callable[[str], None]
     """A thread could not be ended."""
+    family: Family
+    """The runs inside the run."""
+
+
+@attrs.define(eq=False)
+class _Child:
+    """A child of a run, as the node sees it that started it."""
+
+    run_id: str
+    _task: "NodeTask"
+
+    async def results(self) -> Mapping[str, Json]:
+        """See `actors.context.Child`."""
+        ending = await self._task.child_ended(self.run_id)
+        summary = ending.summary
+        match summary.status:
+            case RunStatus.COMPLETED:
+                return ending.results
+            case RunStatus.STOPPED:
+                raise NodeError(f"run {self.run_id}, inside this one, was stopped", code="child_stopped")
+        where = f" at {summary.node_id!r}" if summary.node_id is not None else ""
+        raise NodeError(f"run {self.run_id}, inside this one, failed{where}: {summary.error}", code=summary.code)
 
 
 class NodeTask:
@@ -401,6 +425,32 @@ class NodeTask:
             result = to_json(result, what=f"the result of once({name!r})", limit=self.port.max_result)
             await self._note(key, {"result": result})
         return result
+
+    async def start_child(
+        self, workflow: Mapping[str, Json], inputs: Mapping[str, Json] | None = None, *, name: str = "child"
+    ) -> Child:
+        """Start a run inside this one, or find the one that this instance has started."""
+        family, key = self.port.family, f"{CHILD}{self.key}/{name}"
+        note = self.port.notes.get(key)
+        fresh = note is None
+        if note is not None and note["attempt"] < self.attempt and await family.known(note["run_id"]):
+            # An earlier attempt has started it: what completed is not done again.
+            fresh = (await self.child_ended(note["run_id"])).summary.status is not RunStatus.COMPLETED
+        if note is None or fresh:
+            note = {"run_id": family.name(), "attempt": self.attempt}
+            await self._note(key, note)
+        if fresh or not await family.known(note["run_id"]):
+            await family.start(note["run_id"], workflow, inputs or {}, self.vars)
+            self.log("info", f"started run {note['run_id']} inside this one", run_id=note["run_id"])
+        return _Child(note["run_id"], self)  # noqa: ASYNC910  it was asked whether the child is there
+
+    async def child_ended(self, run_id: str) -> Ending:
+        """Wait for the end of a child. A drain does not wait for that: the child drains, too."""
+        self._rest()
+        try:
+            return await self.port.family.ending(run_id)
+        finally:
+            self.resting -= 1
 
     @asynccontextmanager
     async def atomic(self) -> AsyncIterator[None]:

@@ -19,6 +19,10 @@ has ended. Then the mailbox is closed, and whoever still comes is answered from 
 *A run that goes on.* A run that another process left is folded from the journal (`actors.recovery`) before its actor
 begins, and goes on in the state in which it was: paused ones stay paused, what was running runs again.
 
+*Children.* A node may start runs inside this one (`actors.children`). What is done to this run is done to them in the
+same step – pause, resume, stop, a forced stop – whether the node runs at that moment or not, and a child is stopped
+when its node has its end. So `paused` waits until every child is, and the ending until every child has ended.
+
 *Shutdown.* A durable journal has a tomorrow: `leave` cancels the nodes outside of their atomic sections, records what
 they did, and writes no run state and no ending. Else `halt` is a stop.
 
@@ -38,6 +42,7 @@ import trio
 from actors.answers import (
     Record,
 )
+from actors.children import PARENT_STOPPED, Children
 from actors.errors import Fenced
 from actors.expressions import Scope
 from actors.generations import Generation, Generations, Left
@@ -87,6 +92,10 @@ class Plan:
     seed: int
     starter: str
     """The session that started it."""
+    parent: str
+    """The run inside which it runs; "" if it is nobody's child."""
+    depth: int
+    """How many runs are around it."""
     slots: int
     """Nodes at a time."""
     grace: float
@@ -110,7 +119,16 @@ class _Warning:
 
 @attrs.frozen
 class _Halt:
-    """The runtime ends: stop, as `shutdown`."""
+    """Stop, whatever the state: the runtime ends, or the run around it lets it go."""
+
+    cause: str
+
+
+@attrs.frozen
+class _Order:
+    """What the run around this one was told goes for this one, too."""
+
+    control: Control
 
 
 @attrs.frozen
@@ -155,6 +173,10 @@ class RunActor:
         self.leaving = False
         """It comes to rest without an ending: the next process goes on with it."""
         self.abandoned: list[str] = []
+        self.children: Children[RunActor] = Children()
+        """The unfinished runs inside this one."""
+        self.on_move: Callable[[], None] | None = None
+        """Called when its state has changed: the run around it looks at that."""
         self._observer = observer
         self._clock = RunClock()
         self._timers = Timers()
@@ -181,6 +203,7 @@ class RunActor:
             slots=plan.slots,
             inputs=plan.config.inputs,
             dry_run=plan.config.dry_run,
+            end_child=self.children.stop,
         )
         self._questions = Questions(self._recorder, noted=self._schedule.noted)
         self._steering = Steering(self, recorder=self._recorder, questions=self._questions)
@@ -241,14 +264,46 @@ class RunActor:
         self.mailbox.close()
         self.begun.set()
         self.ended.set()
+        self.on_move = None
         # These refer to it in turn. Without them its memory is free as soon as nobody asks for it any more; with them,
         # only when the garbage collector comes, and of a server with much to do that is minutes later.
         self._schedule.close()
         del self._schedule, self._steering, self._questions, self._timers, self._nagging, self._recorder
 
-    def halt(self) -> None:
-        """The runtime ends: stop as `shutdown`, with the usual grace."""
-        self.mailbox.report(_Halt())
+    def halt(self, cause: str = "shutdown") -> None:
+        """Stop with the usual grace: the runtime ends, or (`parent_stopped`) the run around this one lets it go."""
+        self.mailbox.report(_Halt(cause))
+
+    def order(self, control: Control) -> None:
+        """The run around this one was told to pause, to resume, or to stop by force: so is this one."""
+        self.mailbox.report(_Order(control))
+
+    def adopt(self, child: "RunActor") -> None:
+        """From now on `child` runs inside this one, and does what this one does; at once, too."""
+        self.children.add(child.plan.run_id, child)
+        child.on_move = self._look
+        if self.leaving:
+            child.leave()
+        elif self.status in _HALTING:
+            child.halt(PARENT_STOPPED)
+        elif self.status in {RunStatus.PAUSING, RunStatus.PAUSED}:
+            child.order(Control(action="pause", mode="drain" if self._drain else "now"))
+        else:
+            child.order(Control(action="resume"))
+
+    def name_child(self) -> str:
+        """The id of the next run inside this one; never twice the same, also after a restart."""
+        number = self.view.notes.get(_CHILDREN, 0) + 1
+        self._recorder.note(_CHILDREN, number)
+        return f"{self.plan.run_id}.{number}"
+
+    def orphan(self, run_id: str) -> None:
+        """A child has ended, or is gone."""
+        self.children.remove(run_id)
+        self._look()
+
+    def _look(self) -> None:
+        self.mailbox.report(_Wake())
 
     def leave(self) -> None:
         """The runtime ends: come to rest, without an ending."""
@@ -455,7 +510,9 @@ class RunActor:
             case Unasked():
                 self._questions.withdraw(message.task, message.key)
             case _Halt():
-                self._halting_once("shutdown")
+                self._halting_once(message.cause)
+            case _Order():
+                self._ordered(message.control)
             case _Leave():
                 self._leave()
             case _Warning():
@@ -469,7 +526,9 @@ class RunActor:
         """Nothing runs and nothing will."""
         if self._generations:
             return False
-        return self.leaving or self.status in _HALTING or (self.status in _ALIVE and self._schedule.idle)
+        if self.leaving:
+            return True
+        return not self.children and (self.status in _HALTING or (self.status in _ALIVE and self._schedule.idle))
 
     # Generations
 
@@ -481,7 +540,7 @@ class RunActor:
         """Nothing is in flight any more, or nothing was yet: a pause can follow a resume in the same step."""
         if self.leaving or self._generations:
             return
-        if self.status is RunStatus.PAUSING and not self._schedule.idle:
+        if self.status is RunStatus.PAUSING and not self._schedule.idle and self.children.paused:
             self._move(Trigger.QUIET)
             self._clock.stop()
             self._recorder.event(RunChanged, status=self.status)
@@ -520,7 +579,9 @@ class RunActor:
             if isinstance(message, Ask):
                 asks.append(message)
             elif isinstance(message, _Halt) and self.status is RunStatus.RUNNING:
-                self._halting_once("shutdown")
+                self._halting_once(message.cause)
+            elif isinstance(message, _Order):
+                self._ordered(message.control)
             elif isinstance(message, _Leave):
                 self._leave()
 
@@ -537,6 +598,7 @@ class RunActor:
         self._move(Trigger.PAUSE)
         self._drain = (mode or self.plan.config.pause_mode) == "drain"
         self._recorder.event(RunChanged, status=self.status, in_flight=tuple(self.in_flight))
+        self.children.pause("drain" if self._drain else "now")
         if not self._drain:
             self._cancel("pause")
         self._nagging.pausing(self)
@@ -547,6 +609,7 @@ class RunActor:
         self._clock.go()
         self._drain = False
         self._recorder.event(RunChanged, status=self.status)
+        self.children.resume()
         self._questions.hand_over()
 
     def stop(self) -> None:
@@ -558,6 +621,23 @@ class RunActor:
         if self.status in _HALTING:
             for task in self.tasks:
                 task.cut()
+            self.children.force()
+
+    @property
+    def held(self) -> bool:
+        """It was paused by the run around it, which resumes it."""
+        return _HELD in self.view.notes
+
+    def _ordered(self, control: Control) -> None:
+        """The run around this one was told so. What somebody has paused by hand is resumed by hand."""
+        was = self.status
+        if control.action == "resume":
+            if not self.held:
+                return
+            self._recorder.note(_HELD, None)
+        self._steering.obey(Ask(control, _unheard, _unheard), was=was)
+        if control.action == "pause" and was is not self.status:
+            self._recorder.note(_HELD, value=True)
 
     def _halting_once(self, cause: str) -> None:
         if self.status not in _HALTING and self.status not in ENDED:
@@ -573,6 +653,7 @@ class RunActor:
             self._recorder.log("info", "stopping" if cause == "stop" else f"stopping ({cause})")
         self._schedule.halt()
         self._cancel(cause)
+        self.children.stop_all()
         self._nagging.halting(self)
 
     def _leave(self) -> None:
@@ -607,6 +688,8 @@ class RunActor:
 
     def _move(self, trigger: Trigger) -> None:
         self.status = advance(self.status, trigger)
+        if self.on_move is not None:
+            self.on_move()
 
     def _congested(self) -> bool:
         """Whether too much is on its way to the journal; if so, a wake-up comes when there is room."""
@@ -693,7 +776,7 @@ class RunActor:
             self._move(Trigger.FAIL)
             self._cause = "internal_error"
             self._recorder.event(RunChanged, status=self.status, cancelled_by=self._cause, **self._fault)
-        for step in (self._schedule.abort, self._end):
+        for step in (self._schedule.abort, self.children.end, self._end):
             try:
                 if (rest := step()) is not None:
                     await rest
@@ -703,3 +786,11 @@ class RunActor:
 
 _HALTING: Final = frozenset({RunStatus.STOPPING, RunStatus.FAILING})
 _ALIVE: Final = frozenset({RunStatus.RUNNING, RunStatus.PAUSING})
+_CHILDREN: Final = "children"
+"""The note that counts the runs that were started inside this one."""
+_HELD: Final = "held"
+"""The note of a run that the run around it has paused."""
+
+
+def _unheard(answer: object) -> None:
+    """Nobody waits for it."""

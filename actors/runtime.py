@@ -21,6 +21,7 @@ import logging
 import math
 import secrets
 import time
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -32,7 +33,8 @@ import trio
 
 from actors.answers import answer_ended, answer_lost
 from actors.artifacts import ArtifactStore, open_artifacts
-from actors.errors import ActorsError, Busy, JournalError, RunActive, ShuttingDown, UnknownRun
+from actors.children import PARENT_STOPPED, Ending, Family
+from actors.errors import ActorsError, Busy, JournalError, NodeError, RunActive, ShuttingDown, UnknownRun
 from actors.expressions import Scope
 from actors.handle import Run
 from actors.hub import Hub, open_hub
@@ -51,9 +53,10 @@ from actors.spec import Spec
 from actors.steps import make_steps
 from actors.watchdog import Stuck, open_watchdog
 from protocol.errors import BadField, InvalidWorkflow, ProtocolError
-from protocol.execution import ExecutionConfig, parse_execution_config
-from protocol.graph import Limits, Problem, Validation, Workflow, validate
-from protocol.messages import Command, Control, ControlReply, InputReply, Json, NodeInput, Snapshot
+from protocol.execution import ExecutionConfig, inherited, parse_execution_config
+from protocol.graph import MAX_DEPTH, Limits, Problem, Validation, Workflow, validate
+from protocol.messages import Command, Control, ControlReply, InputReply, Json, NodeInput, RunEnded, Snapshot
+from protocol.states import ENDED, RunStatus
 from protocol.view import View
 
 __all__ = ["ALL_RUNS", "Run", "Runtime", "named", "open_runtime"]
@@ -201,21 +204,36 @@ class Runtime:
             raise BadField([("workflow_id", f"{ALL_RUNS!r} means all runs and is no id of a workflow")])
         if self.closing:
             raise ShuttingDown("the server shuts down and takes no new run")
+        run_id = run_id or f"{self._prefix}-{next(self._numbers)}"
+        return self._submit(
+            Spec(graph=graph, config=config or {}, needs_start=needs_start, seed=0, starter=starter),
+            run_id=run_id,
+            workflow_id=workflow_id or f"workflow-{run_id}",
+            before=before,
+            refused=refused,
+        )
+
+    def _submit(
+        self,
+        spec: Spec,
+        *,
+        run_id: str,
+        workflow_id: str,
+        before: Callable[[Run], None] | None,
+        refused: Callable[[RunActive], None] | None,
+    ) -> Run:
+        """As `submit`; what is in the spec may be another run's child."""
         if len(self._runs) >= self.settings.max_runs:
             raise Busy(f"{len(self._runs)} runs are unfinished, as many as max_runs allows; try again later")
-        config = config or {}
-        parsed, odd = parse_execution_config(config)
+        parsed, odd = parse_execution_config(spec.config)
         if parsed.driver != "simulated":
             raise BadField([("config.driver", f"{parsed.driver!r} is not there; this server has 'simulated'")])
-        found = self._validate(graph, parsed, needs_start=needs_start)
+        found = self._validate(spec.graph, parsed, needs_start=spec.needs_start)
         if found.workflow is None:
             raise InvalidWorkflow([*found.errors, *found.warnings])
-        run_id = run_id or f"{self._prefix}-{next(self._numbers)}"
-        workflow_id = workflow_id or f"workflow-{run_id}"
         if run_id in self._runs or workflow_id in self._latest:
             raise RunActive(workflow_id, self._latest.get(workflow_id, run_id))
-        seed = parsed.seed if parsed.seed is not None else secrets.randbits(32)
-        spec = Spec(graph=graph, config=config, needs_start=needs_start, seed=seed, starter=starter)
+        spec = attrs.evolve(spec, seed=parsed.seed if parsed.seed is not None else secrets.randbits(32))
         view = View(found.workflow, run_id=run_id, workflow_id=workflow_id)
         actor = self._make(view, spec, parsed, (*found.warnings, *odd, *_not_yet(parsed)))
         run = self._list(actor)
@@ -355,32 +373,57 @@ class Runtime:
                 await close()
         for creating in list(self._creating):
             creating.cancel()
-        actors = list(self._actors.values())
-        for actor in actors:
-            if self.journal.durable:
-                actor.leave()
-            else:
-                actor.halt()
+        for actor in self._actors.values():
+            self._rest(actor)
         with trio.move_on_at(grace):
             await trio.lowlevel.checkpoint()
-            for actor in actors:
-                await actor.ended.wait()
-        for actor in actors:
-            if not actor.ended.is_set():
-                _logger.error("run %s did not end in time and is cut off", actor.plan.run_id)
-                actor.halt_now()
+            # A child that a node starts in its last step is told to rest by its parent.
+            while actors := list(self._actors.values()):
+                for actor in actors:
+                    await actor.ended.wait()
+                await trio.lowlevel.checkpoint()
+        for actor in self._actors.values():
+            _logger.error("run %s did not end in time and is cut off", actor.plan.run_id)
+            actor.halt_now()
+
+    def _rest(self, actor: RunActor) -> None:
+        """Bring a run to rest because the runtime ends, or nobody is left whose child it is."""
+        if self.journal.durable:
+            actor.leave()
+        else:
+            actor.halt()
 
     async def recover(self) -> None:
         """Go on with the runs that the journal holds and nobody executes. Called by `open_runtime` before its block."""
         await self._forget_old()
+        lives: list[tuple[RunActor, Claim, Past]] = []
         while claims := await self.journal.claim(limit=CLAIMED_AT_ONCE, lease=LEASE_SECONDS):
             for claim in claims:
                 try:
-                    await self._recover(claim)
+                    lives.append(await self._recover(claim))
                 except (UnknownRun, ProtocolError, JournalError):
                     _logger.exception("run %s can not go on, and stays as it is", claim.run_id)
+        # None of them goes on before every child is its parent's again: a parent waits for its children's end.
+        for actor, _, past in lives:
+            await self._give_back(actor, past)
+        for actor, claim, past in lives:
+            self.nursery.start_soon(self._tend, actor, claim, past, name=f"run:{actor.plan.run_id}")
 
-    async def _recover(self, claim: Claim) -> None:
+    async def _give_back(self, actor: RunActor, past: Past) -> None:  # noqa: ASYNC910  most runs are nobody's child
+        """Give a child that goes on back to its parent; one whose parent has ended is stopped."""
+        parent_id = actor.plan.parent
+        parent = self._actors.get(parent_id)
+        if parent is not None:
+            parent.adopt(actor)
+        elif parent_id:
+            try:
+                over = (await self.journal.summary(parent_id)).status in ENDED
+            except UnknownRun:
+                over = True
+            if over:
+                actor.halt(PARENT_STOPPED)
+
+    async def _recover(self, claim: Claim) -> tuple[RunActor, Claim, Past]:
         run_id = claim.run_id
         spec = Spec.unpack(await self.journal.spec(run_id))
         row = await self.journal.summary(run_id)
@@ -392,7 +435,7 @@ class Runtime:
         past = await read(self.journal, view)
         actor = self._make(view, spec, parsed, (*warnings, *odd, *_not_yet(parsed)))
         self._list(actor)
-        self.nursery.start_soon(self._tend, actor, claim, past, name=f"run:{run_id}")
+        return actor, claim, past
 
     async def _begin(  # noqa: ASYNC910  the journal awaits
         self, actor: RunActor, spec: bytes, refused: Callable[[RunActive], None] | None
@@ -451,6 +494,8 @@ class Runtime:
             warnings=warnings,
             seed=spec.seed,
             starter=spec.starter,
+            parent=spec.parent,
+            depth=spec.depth,
             slots=min(config.max_concurrency or settings.max_concurrency, settings.max_concurrency),
             grace=settings.stop_grace,
             atomic_limit=settings.atomic_limit,
@@ -482,6 +527,79 @@ class Runtime:
         del self._actors[run_id], self._runs[run_id]
         if self._latest.get(workflow_id) == run_id:
             del self._latest[workflow_id]
+        if (parent := self._actors.get(actor.plan.parent)) is not None:
+            parent.orphan(run_id)
+        for child in actor.children.unfinished:
+            # It was cut off, so it has written no ending, and its children have lost whoever would end them.
+            self._rest(child)
+
+    def _family(self, parent: RunActor) -> Family:
+        return Family(
+            name=parent.name_child,
+            start=partial(self._start_child, parent),
+            known=self._knows,
+            ending=self._ending,
+        )
+
+    async def _start_child(
+        self,
+        parent: RunActor,
+        run_id: str,
+        graph: Mapping[str, Json],
+        inputs: Mapping[str, Json],
+        variables: Mapping[str, Json],
+    ) -> None:
+        """Start a run inside another one."""
+        plan = parent.plan
+        if plan.depth + 1 >= MAX_DEPTH:
+            raise NodeError(f"{MAX_DEPTH} runs are inside each other already: does it start itself?", code="too_deep")
+        config = inherited(plan.config, seed=_seed(plan.seed, run_id), variables=variables, inputs=inputs)
+        spec = Spec(graph=graph, config=config, needs_start=False, seed=0, parent=plan.run_id, depth=plan.depth + 1)
+        refusals: list[RunActive] = []
+        try:
+            run = self._submit(
+                spec, run_id=run_id, workflow_id=f"workflow-{run_id}", before=None, refused=refusals.append
+            )
+        except InvalidWorkflow as error:
+            raise NodeError(f"the workflow inside: {error}", code="invalid_workflow") from error
+        except (BadField, Busy, RunActive) as error:
+            raise NodeError(f"the run inside can not be started: {error}", code=error.code) from error
+        parent.adopt(self._actors[run_id])
+        await run.begun()
+        if refusals:
+            raise NodeError(f"the run inside can not be started: {refusals[0]}", code=refusals[0].code)
+
+    async def _knows(self, run_id: str) -> bool:
+        """Whether there is such a run, ended or not."""
+        if run_id in self._runs:
+            return True  # noqa: ASYNC910  nothing to wait for
+        try:
+            await self.journal.summary(run_id)
+        except UnknownRun:
+            return False  # noqa: ASYNC910  the journal was asked
+        return True
+
+    async def _ending(self, run_id: str) -> Ending:
+        """Wait for the end of a child."""
+        actor = self._actors.get(run_id)
+        if actor is not None:
+            await actor.ended.wait()
+            if (summary := actor.view.summary) is not None:
+                completed = actor.status is RunStatus.COMPLETED
+                return Ending(summary, actor.view.outputs() if completed else {})
+        else:
+            try:
+                last_seq = (await self.journal.summary(run_id)).last_seq
+                events = (await self.journal.load(run_id, max(0, last_seq - 1), 1)).events
+            except UnknownRun:
+                events = ()
+            match events:
+                case [RunEnded() as event]:
+                    return Ending(event.summary, event.results or {})  # noqa: ASYNC910  the journal was asked
+        if self.closing:
+            # It was brought to rest; so is its parent, in the same step, and this wait is cancelled.
+            await trio.sleep_forever()
+        raise NodeError(f"run {run_id}, inside this one, has no ending, and can not go on", code="child_lost")
 
     def _workflow(self, spec: Spec) -> tuple[Workflow | None, Sequence[Problem]]:
         """The graph of a run that was valid once. Kinds that are gone are told when their nodes run."""
@@ -539,7 +657,13 @@ class Runtime:
             grace=plan.grace,
             max_result=self.settings.max_result,
             abandoned=actor.abandoned.append,
+            family=self._family(actor),
         )
+
+
+def _seed(seed: int, run_id: str) -> int:
+    """The seed of a child: its own, and the same whenever its parent has the same."""
+    return zlib.crc32(f"{seed}/{run_id.rpartition('.')[2]}".encode())
 
 
 def _not_yet(config: ExecutionConfig) -> tuple[Problem, ...]:

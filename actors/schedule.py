@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 import attrs
 import trio
 
+from actors.children import CHILD
 from actors.context import Fired
 from actors.errors import NodeError
 from actors.loops import Loops, seeded, timed_out
@@ -80,6 +81,7 @@ class Schedule:
         slots: nodes at a time; 1 means depth first.
         inputs: input port → value of the nodes where the run begins.
         dry_run: loops take a count of 1 where theirs can not be known.
+        end_child: stops a run that was started by an instance which has its end now; given the run's id.
     """
 
     def __init__(
@@ -96,7 +98,9 @@ class Schedule:
         slots: int,
         inputs: Mapping[str, Json],
         dry_run: bool,
+        end_child: Callable[[str], None],
     ) -> None:
+        self._end_child = end_child
         self._view = view
         self._steps = steps
         self._say = recorder
@@ -425,6 +429,7 @@ class Schedule:
             node_id=node.id,
             iteration=region.iteration,
         )
+        self._let_go(self._noted.get((node.id, region.iteration), ()))
         at = self._clock.now() + delay
         self.note(step, region, "retry", {"attempt": attempt + 1, "at": at})
         self.retry(step, region, attempt=attempt + 1, at=at)
@@ -479,10 +484,18 @@ class Schedule:
         began = self._began.pop(key, None)
         if began is not None and status is not NodeStatus.SKIPPED:
             fields.setdefault("duration", self._clock.now() - began)
-        for note in self._noted.pop(key, ()):
-            self._say.note(note, None)
+        if notes := self._noted.pop(key, None):
+            self._let_go(notes)
+            for note in notes:
+                self._say.note(note, None)
         self._say.node(step.node.id, region.iteration, status, **fields)
         self.resolved(region)
+
+    def _let_go(self, notes: Iterable[str]) -> None:
+        """An instance, or an attempt, is over: the runs that it has started end with it."""
+        for note in notes:
+            if note.startswith(CHILD):
+                self._end_child(self._view.notes[note]["run_id"])
 
     def _ended(self, node_id: str, region: Region) -> bool:
         event: NodeChanged | None = region.nodes.get(node_id)

@@ -26,6 +26,10 @@ class Spec:
     """Of the run's random numbers."""
     starter: str = ""
     """The session that started it; "" if none did."""
+    parent: str = ""
+    """The run inside which it runs; "" if it is nobody's child."""
+    depth: int = 0
+    """How many runs are around it."""
 
     def pack(self) -> bytes:
         """As bytes."""

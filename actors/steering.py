@@ -43,6 +43,8 @@ class Steered(Protocol):
     leaving: bool
 
     @property
+    def held(self) -> bool: ...
+    @property
     def status(self) -> RunStatus: ...
     @property
     def record(self) -> Record: ...
@@ -116,6 +118,8 @@ class Steering:
     def _steer(self, ask: Ask[Any, Any], command: Control, was: RunStatus) -> None:
         run, action = self._run, Action(command.action)
         refusal = refusal_of(action, was)
+        if refusal is None and action is Action.RESUME and run.held:
+            refusal = ("refused", "the run is part of another one, which was paused: resume that")
         if run.leaving:
             refusal = (ShuttingDown.code, "the server shuts down; the run goes on, and can be steered, when it is back")
         if refusal is None and command.step:

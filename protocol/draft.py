@@ -23,12 +23,14 @@ import attrs
 from protocol.node_settings import NodeSettings, read_settings
 from protocol.workflow import ERROR, IN, MAX_ID_CHARS, OUT, Edge, Kind, Limits, Node, Problem, Severity
 
-__all__ = ["ANNOTATIONS", "LOOP", "START", "Draft", "quote"]
+__all__ = ["ANNOTATIONS", "LOOP", "START", "SUBFLOW", "Draft", "quote"]
 
 ANNOTATIONS: Final = frozenset({"comment", "group", "note", "stickyNote"})
 """Kinds that say something to people only."""
 START: Final = "start"
 LOOP: Final = "loop"
+SUBFLOW: Final = "subflow"
+"""Its config has a graph of its own, `workflow`."""
 
 _VIEW_TYPES: Final = frozenset({"default", "group", "input", "output"})
 """What React Flow draws by itself as `type`."""

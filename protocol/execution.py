@@ -13,7 +13,7 @@ import attrs
 from protocol.errors import BadField
 from protocol.graph import Problem
 
-__all__ = ["ExecutionConfig", "parse_execution_config"]
+__all__ = ["ExecutionConfig", "inherited", "parse_execution_config"]
 
 
 @attrs.frozen(kw_only=True)
@@ -69,6 +69,30 @@ def parse_execution_config(config: Mapping[str, Any]) -> tuple[ExecutionConfig, 
     if faults:
         raise BadField(faults)
     return ExecutionConfig(**values), tuple(warnings)
+
+
+def inherited(
+    config: ExecutionConfig, *, seed: int, variables: Mapping[str, Any], inputs: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The config of a run inside another one, as a client would send it: how it runs goes down, how long does not.
+
+    Args:
+        config: of the run around it.
+        seed: of its own.
+        variables: as they are now.
+        inputs: of its own.
+    """
+    wait = config.default_wait_time
+    said = {
+        "variables": dict(variables),
+        "inputs": dict(inputs),
+        "seed": seed,
+        "driver": config.driver,
+        "maxConcurrency": config.max_concurrency,
+        "pauseMode": config.pause_mode,
+        "defaultWaitTime": None if wait is None else wait * 1000,
+    }
+    return {key: value for key, value in said.items() if value is not None}
 
 
 def _milliseconds(value: Any) -> float:

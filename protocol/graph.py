@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import attrs
 
-from protocol.draft import LOOP, START, Draft, quote
+from protocol.draft import LOOP, START, SUBFLOW, Draft, quote
 from protocol.node_settings import COMMON_SETTINGS, NodeSettings, Retry
 from protocol.regions import TOP, Regions, find_regions
 from protocol.workflow import ERROR, IN, OUT, Edge, Kind, Limits, Node, Problem, Validation, Workflow
@@ -24,6 +24,7 @@ __all__ = [
     "COMMON_SETTINGS",
     "ERROR",
     "IN",
+    "MAX_DEPTH",
     "OUT",
     "Edge",
     "Kind",
@@ -41,6 +42,9 @@ _IN_LOOPS_ONLY: Final = frozenset({"break", "continue"})
 
 _LIMITS: Final = Limits()
 
+MAX_DEPTH: Final = 8
+"""Graphs inside each other."""
+
 _MAX_LISTED: Final = 50
 """Nodes that the message about a cycle names."""
 
@@ -53,6 +57,7 @@ def validate(
     needs_start: bool = True,
     driver: str = "simulated",
     limits: Limits = _LIMITS,
+    depth: int = 0,
 ) -> Validation:
     """Check a graph and make it ready to run. Never raises, whatever JSON the graph is.
 
@@ -63,12 +68,43 @@ def validate(
         needs_start: whether a graph without a start node is an error.
         driver: what acts for the nodes; a kind may ask more of a config for one than for another.
         limits: how large the graph may be.
+        depth: how many graphs are around it.
     """
     draft = Draft(kinds=kinds, dry_run=dry_run, driver=driver)
-    workflow = _judge(draft, needs_start=needs_start) if draft.read(graph, limits) else None
+    workflow = None
+    if draft.read(graph, limits):
+        if SUBFLOW in kinds:
+            _look_inside(draft, limits, depth)
+        workflow = _judge(draft, needs_start=needs_start)
     return Validation(
         workflow=None if draft.errors else workflow, errors=tuple(draft.errors), warnings=tuple(draft.warnings)
     )
+
+
+def _look_inside(draft: Draft, limits: Limits, depth: int) -> None:
+    """Check the graphs that nodes have in their configs. What is wrong in one is told as its node's, with the path."""
+    for node in draft.nodes.values():
+        graph = node.config.get("workflow") if node.kind == SUBFLOW else None
+        if not isinstance(graph, Mapping):
+            continue
+        path = f"{node.path}.workflow"
+        if depth + 1 >= MAX_DEPTH:
+            message = f"more than {MAX_DEPTH} workflows are inside each other"
+            draft.report("too_large", path, message, node=node.id)
+            continue
+        found = validate(
+            graph,
+            draft.kinds,
+            dry_run=draft.dry_run,
+            needs_start=False,
+            driver=draft.driver,
+            limits=limits,
+            depth=depth + 1,
+        )
+        for problem in (*found.errors, *found.warnings):
+            where = path if problem.path == "graph" else f"{path}.{problem.path}"
+            message = f"in the workflow of {quote(node.id)}: {problem.message}"
+            draft.report(problem.code, where, message, node=node.id, severity=problem.severity)
 
 
 def _judge(draft: Draft, *, needs_start: bool) -> Workflow | None:

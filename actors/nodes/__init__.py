@@ -1,7 +1,7 @@
 """The built-in kinds of node, collected: `Registry.builtin()` loads what this namespace holds."""
 
 from actors.nodes.data import condition, log_line, set_variables, switch
-from actors.nodes.flow import break_loop, continue_loop, end, fail, loop, wait
+from actors.nodes.flow import break_loop, continue_loop, end, fail, loop, subflow, wait
 from actors.nodes.page import click, screenshot, start, type_text
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "screenshot",
     "set_variables",
     "start",
+    "subflow",
     "switch",
     "type_text",
     "wait",

@@ -1,7 +1,8 @@
-"""Kinds that direct the run or its clock: `wait`, `loop`, `break`, `continue`, `end`, `fail`."""
+"""Kinds that direct the run or its clock: `wait`, `loop`, `break`, `continue`, `subflow`, `end`, `fail`."""
 
 import datetime as dt
 import math
+from collections.abc import Mapping
 from typing import Final, Literal
 
 import attrs
@@ -12,7 +13,19 @@ from actors.errors import NodeError
 from actors.registry import node
 from protocol.messages import Json
 
-__all__ = ["FailConfig", "LoopConfig", "WaitConfig", "break_loop", "continue_loop", "end", "fail", "loop", "wait"]
+__all__ = [
+    "FailConfig",
+    "LoopConfig",
+    "SubflowConfig",
+    "WaitConfig",
+    "break_loop",
+    "continue_loop",
+    "end",
+    "fail",
+    "loop",
+    "subflow",
+    "wait",
+]
 
 PROGRESS_FROM_S: Final = 2.0
 """A shorter wait says nothing while it lasts."""
@@ -86,6 +99,25 @@ async def break_loop(ctx: NodeContext[object]) -> Json:
 async def continue_loop(ctx: NodeContext[object]) -> Json:
     """Ends this turn of the loop it is in; its input is the turn's value."""
     return ctx.inputs.get("in")  # noqa: ASYNC910  nothing to wait for
+
+
+@attrs.frozen(kw_only=True)
+class SubflowConfig:
+    """Settings of `subflow`."""
+
+    workflow: Mapping[str, Json] = option(verbatim=True)
+    """The graph to run: `nodes` and `edges`; expressions in it are its own. Without a `start` it begins where no edge
+    leads to."""
+    inputs: Mapping[str, Json] | None = None
+    """Input port → value of the nodes where it begins; absent: what this node gets."""
+
+
+@node("subflow", config=SubflowConfig, interruptible=True)
+async def subflow(ctx: NodeContext[SubflowConfig]) -> Json:
+    """Runs a workflow as a run of its own inside this one; gives its results by node id."""
+    inputs = ctx.inputs if ctx.config.inputs is None else ctx.config.inputs
+    child = await ctx.start_child(ctx.config.workflow, inputs)
+    return await child.results()
 
 
 @node("end", ports=(), effects=False, control=True)

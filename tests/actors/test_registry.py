@@ -67,15 +67,16 @@ def problems(config, driver="simulated", spec=sample):
 
 
 def test_the_builtin_kinds_are_there():
-    """Each kind of the first issue is registered, describes itself and accepts an empty config."""
+    """Each kind of the first issue is registered, describes itself and accepts an empty config, but `subflow`."""
     registry = Registry.builtin()
     assert set(registry.kinds) == {
         "start", "click", "input", "wait", "condition", "loop", "screenshot",
-        "set", "log", "switch", "end", "fail", "break", "continue",
+        "set", "log", "switch", "end", "fail", "break", "continue", "subflow",
     }  # fmt: skip
     for spec in registry.kinds.values():
         assert spec.description.endswith(".")
-        assert spec.check({}, "simulated") == []
+        needed = [("bad_config", "workflow", "is required", "error")] if spec.name == "subflow" else []
+        assert spec.check({}, "simulated") == needed
 
 
 def test_default_waits_of_the_origin():
