@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from actors.testing import chaos
 
-SUBJECTS: Final = ("runs", "controls", "journal", "recovery", "hub", "connection", "client", "server")
+SUBJECTS: Final = ("runs", "children", "controls", "journal", "recovery", "hub", "connection", "client", "server")
 """Modules of tests/chaos/scenarios."""
 
 QUICK_RUNS: Final = 20

@@ -82,6 +82,25 @@ def _transitions(house: House, run_id: str, events: Sequence[Event]) -> Iterator
                 pass
 
 
+def _inside(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
+    # The id of a run inside another one is that one's, and a number.
+    parent = run_id.rpartition(".")[0]
+    if parent not in house.journal.run_ids or house.cut(run_id):
+        return
+    around = house.journal.events(parent)
+    if around and isinstance(around[-1], RunEnded):
+        over = next((event.at for event in events if isinstance(event, RunEnded)), None)
+        if over is None or over > around[-1].at:
+            yield f"{parent} has ended, and it had not"
+    paused: float | None = None
+    for event in around:
+        if isinstance(event, RunChanged | RunEnded):
+            for inner in events if paused is not None else ():
+                if isinstance(inner, NodeChanged) and (paused or 0) < inner.at < event.at:
+                    yield f"{parent} is paused, and {_name(inner)} is {inner.status} at {inner.seq}"
+            paused = event.at if event.status is RunStatus.PAUSED else None
+
+
 def _begins(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
     status = RunStatus.PENDING
     for event in events:
@@ -178,6 +197,7 @@ STANDARD: Final[tuple[Invariant[House], ...]] = (
     Invariant("legal transitions only", _per_run(_transitions)),
     Invariant("nothing begins unless the run is running", _per_run(_begins)),
     Invariant("paused: nothing is in flight, nothing happens", _per_run(_quiet)),
+    Invariant("a run ends after those inside it, and is paused when they are", _per_run(_inside)),
     Invariant("every node that began has one end", _per_run(_ends)),
     Invariant("snapshot = fold of the events", _folds),
     Invariant("an effect happens once", _once),

@@ -191,8 +191,10 @@ class House:
         return Ended(run_id, status, tuple(self.journal.events(run_id)), summary)
 
     def cut(self, run_id: str) -> bool:
-        """Whether the injection struck something that a run can not survive: itself, the hub, or a crash."""
-        trial = self.trial
+        """Whether the injection struck something that a run can not survive: it, one around it, the hub, a crash."""
+        trial, parent = self.trial, run_id.rpartition(".")[0]
+        if parent and self.cut(parent):
+            return True
         return trial.hit(f"run:{run_id}*") or self.killed or (trial.struck and trial.injection.aim.kind == "crash")
 
     def knows(self, node_id: str, status: NodeStatus) -> bool:

@@ -32,6 +32,10 @@ GRAPHS: Final[Mapping[str, Any]] = {
     ),
     "wait times": flow("s >> a >> b", a=("work", {"waitTime": 3000}), b="work"),
     "timeout": flow("s >> a; a:error >> b", a=("work", {"seconds": 9, "timeout": 2000}), b="work"),
+    "subflow": flow(
+        "s >> f >> b", b="work",
+        f=("subflow", {"workflow": flow("a >> c", a="mail", c="work"), "retry": {"maxAttempts": 2, "delay": 500}}),
+    ),
     "effects": flow("s >> a >> b", a="mail", b="act"),
 }  # fmt: skip
 
