@@ -171,7 +171,8 @@ class House:
             # What was paused by the injection stays so until somebody comes.
             with trio.move_on_after(PATIENCE_S):
                 await run.wait()
-            await run.resume()
+            for paused in self.runtime.unfinished():
+                await paused.resume()
         try:
             with trio.fail_after(PATIENCE_S):
                 summary = await run.wait()
