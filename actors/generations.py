@@ -5,9 +5,15 @@ told that it is over, or cancelled; then it ends with its last node and reports 
 always has room. One of them at most is current: nodes are started in it. A generation that was told to end is never
 current again; a run that goes on meanwhile opens the next one beside it.
 
+A node should end with all that it has started. What it has started elsewhere – in the nursery that it was started in –
+is cancelled when the generation ends, and said. If that fails, or a node leaves a nursery or a scope open behind it so
+that trio's own book-keeping is broken, it is the run's failure, and nobody else's.
+
 A node has a scope of its own only if it needs one: a pause may not cut it (then the scope shields it), it has a
 timeout, it is in a turn of a loop, which may be broken off, or an observer is active.
 """
+
+from typing import Final
 
 import attrs
 import trio
@@ -16,7 +22,11 @@ from actors.mailbox import Mailbox
 from actors.node import NodeTask
 from actors.observer import Observer
 
-__all__ = ["Generation", "Generations", "Left"]
+__all__ = ["Generation", "Generations", "Left", "Strayed"]
+
+
+MAX_NAMED: Final = 10
+"""Tasks that were left behind, in one line of the log."""
 
 
 @attrs.define(eq=False)
@@ -35,6 +45,16 @@ class Left:
     """A generation has ended: none of its nodes runs any more."""
 
     generation: Generation
+    error: BaseException | None = None
+    """What was left behind by a node, and failed."""
+
+
+@attrs.frozen(eq=False)
+class Strayed:
+    """Tasks were left behind by nodes, and are cancelled."""
+
+    tasks: str
+    """Which, for people."""
 
 
 class Generations:
@@ -93,7 +113,10 @@ class Generations:
         """One has ended."""
         self._all.remove(generation)
 
-    async def _live(self, generation: Generation, *, task_status: trio.TaskStatus[None]) -> None:
+    async def _live(  # noqa: ASYNC910  it awaits its nursery
+        self, generation: Generation, *, task_status: trio.TaskStatus[None]
+    ) -> None:
+        error: BaseException | None = None
         try:
             with generation.scope:
                 async with trio.open_nursery() as nursery:
@@ -103,5 +126,20 @@ class Generations:
                         await generation.over.wait()
                     finally:
                         generation.nursery = None
+                    self._end_strays(nursery)
+        except* Exception as errors:  # noqa: BLE001  a node raises none here: it is what one has left behind
+            error = errors.exceptions[0] if len(errors.exceptions) == 1 else errors
         finally:
-            self._mailbox.report(Left(generation))
+            self._mailbox.report(Left(generation, error))
+
+    def _end_strays(self, nursery: trio.Nursery) -> None:
+        """Every node has ended: what is still in their nursery was left behind."""
+        if strays := nursery.child_tasks:
+            self._mailbox.report(Strayed(", ".join(sorted(map(_place, strays))[:MAX_NAMED])))
+            nursery.cancel_scope.cancel()
+
+
+def _place(task: trio.lowlevel.Task) -> str:
+    """A task and where its function begins."""
+    code = getattr(task.coro, "cr_code", None)
+    return task.name if code is None else f"{task.name} ({code.co_filename}:{code.co_firstlineno})"

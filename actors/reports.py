@@ -4,7 +4,7 @@ Each is put into the run's mailbox as a report, which always fits. The value of 
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import attrs
 import orjson
@@ -16,7 +16,10 @@ from protocol.messages import Json, Level, Waiting
 if TYPE_CHECKING:
     from actors.node import NodeTask
 
-__all__ = ["Asked", "LogLine", "Noted", "Outcome", "Rested", "Unasked", "to_json"]
+__all__ = ["Asked", "LogLine", "Noted", "Outcome", "Rested", "Unasked", "describe", "to_json"]
+
+MAX_ERROR: Final = 10_000
+"""Characters of an error: it is said several times, and to everybody who hears the run."""
 
 
 @attrs.frozen(eq=False)
@@ -76,6 +79,18 @@ class Rested:
     """A node that a pause may cut sleeps or waits for a person."""
 
     task: "NodeTask"
+
+
+def describe(error: BaseException) -> str:
+    """What a node raised, for people; whatever it is, and however long it says it."""
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001  its author's mistake is not to be the run's
+        return f"{name}, which can not be shown"
+    if len(text) > MAX_ERROR:
+        text = f"{text[:MAX_ERROR]}… ({len(text) - MAX_ERROR} characters more)"
+    return text or name if isinstance(error, NodeError) else f"{name}: {text}"
 
 
 def to_json(value: object, *, what: str, limit: int) -> Json:

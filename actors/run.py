@@ -45,7 +45,7 @@ from actors.answers import (
 from actors.children import PARENT_STOPPED, Children
 from actors.errors import Fenced
 from actors.expressions import Scope
-from actors.generations import Generation, Generations, Left
+from actors.generations import Generations, Left, Strayed
 from actors.journal import Claim, Journal, Ticket
 from actors.mailbox import Ask, Mailbox
 from actors.nagging import Nagging
@@ -54,7 +54,7 @@ from actors.observer import Observer
 from actors.questions import Questions
 from actors.recorder import Recorder
 from actors.recovery import Past, restore
-from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked
+from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked, describe
 from actors.schedule import STEP, Schedule
 from actors.steering import Steering
 from actors.timers import RunClock, Timers
@@ -501,7 +501,9 @@ class RunActor:
                     context=message.context,
                 )
             case Left():
-                self._left(message.generation)
+                self._left(message)
+            case Strayed():
+                self._recorder.log("warn", f"left behind by a node, and cancelled: {message.tasks}")
             case Asked():
                 # One that was told to leave asks nobody any more, unless it is in a section that a pause waits for.
                 task = message.task
@@ -532,8 +534,11 @@ class RunActor:
 
     # Generations
 
-    def _left(self, generation: Generation) -> None:
-        self._generations.left(generation)
+    def _left(self, left: Left) -> None:
+        self._generations.left(left.generation)
+        if left.error is not None:
+            error = f"a node left something behind: {describe(left.error).partition(chr(10))[0]}"
+            self._fail(error=error, code="left_behind", node_id=None, cause="left_behind")
         self._rest_if_quiet()
 
     def _rest_if_quiet(self) -> None:

@@ -19,12 +19,13 @@ import trio
 
 from actors.children import CHILD
 from actors.context import Fired
-from actors.errors import NodeError
+from actors.errors import ActorsError, NodeError
 from actors.loops import Loops, seeded, timed_out
 from actors.node import IN_DOUBT, NodeTask, Port, Step
 from actors.recorder import Recorder
-from actors.reports import Outcome
+from actors.reports import Outcome, describe
 from actors.timers import RunClock, Timer, Timers
+from protocol.errors import ProtocolError
 from protocol.graph import ERROR
 from protocol.messages import Iteration, Json, NodeChanged
 from protocol.states import NODE_ENDED, NodeStatus
@@ -394,7 +395,7 @@ class Schedule:
         if outcome.error is not None:
             self._say.log(
                 "warn",
-                f"{task.node_id!r} was cancelled ({outcome.cause}) and raised {_describe(outcome.error)}",
+                f"{task.node_id!r} was cancelled ({outcome.cause}) and raised {describe(outcome.error)}",
                 node_id=task.node_id,
                 iteration=task.iteration,
             )
@@ -424,7 +425,7 @@ class Schedule:
             delay *= 0.5 + seeded(self._port.seed, node.id, region.iteration, attempt).random() / 2
         self._say.log(
             "warn",
-            f"{node.id!r} failed (attempt {attempt} of {retry.max_attempts}): {_describe(error)}; "
+            f"{node.id!r} failed (attempt {attempt} of {retry.max_attempts}): {describe(error)}; "
             f"again in {delay:.3g} s",
             node_id=node.id,
             iteration=region.iteration,
@@ -447,7 +448,9 @@ class Schedule:
 
     def _error(self, step: Step, region: Region, error: BaseException, *, attempt: int, halting: bool) -> None:
         """The last attempt failed: through its error port, or past it, or the run fails."""
-        message, code, kind = _describe(error), getattr(error, "code", None) or "node_failed", type(error).__name__
+        message, kind = describe(error), type(error).__name__
+        # Other packages have a `code` as well, and mean something else by it.
+        code = error.code if isinstance(error, ActorsError | ProtocolError) else NodeError.code
         said: dict[str, Any] = {"error": message, "code": code, "attempt": attempt}
         value = {"message": message, "type": kind, "attempts": attempt}
         if halting:
@@ -580,10 +583,6 @@ def passed_on(inputs: Mapping[str, Json]) -> Json:
         (value,) = inputs.values()
         return value
     return dict(inputs) or None
-
-
-def _describe(error: BaseException) -> str:
-    return str(error) or type(error).__name__ if isinstance(error, NodeError) else f"{type(error).__name__}: {error}"
 
 
 _UNFIRED: Final[dict[str, Any]] = {"fired": (), "values": None}
