@@ -61,6 +61,12 @@ class Driver(Protocol):
         """Whether the condition holds now."""
         ...
 
+    async def wait_for(self, ctx: "NodeContext[Any]", selector: str, *, state: str, nth: int | None = None) -> None:
+        """Wait until an element is in a state: attached, visible, hidden (or not there) or detached.
+
+        Without a deadline of its own: the node's `timeout` is the caller's affair.
+        """
+
     async def screenshot(self, ctx: "NodeContext[Any]", *, full: bool) -> "Picture":
         """A PNG of what is seen; `full`: of the whole page."""
         ...

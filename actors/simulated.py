@@ -68,6 +68,11 @@ class SimulatedDriver:
         ctx.log("info", f"Simulated: {selector!r} {operator}: {str(answer).lower()}, {how}")
         return answer  # noqa: ASYNC910  nothing to wait for
 
+    async def wait_for(self, ctx: NodeContext[Any], selector: str, *, state: str, nth: int | None = None) -> None:
+        """Say what would be waited for; it is so at once."""
+        which = "" if nth is None else f" (number {nth})"
+        ctx.log("info", f"Simulated: {selector!r}{which} is {state}")  # noqa: ASYNC910  nothing to wait for
+
     async def screenshot(self, ctx: NodeContext[Any], *, full: bool) -> Picture:
         """A picture of a chequered nothing."""
         ctx.log("info", f"Simulated: a picture of {'the whole page' if full else 'what is in view'}")
