@@ -46,6 +46,7 @@ def option(
     expression: bool = False,
     verbatim: bool = False,
     minimum: float | None = None,
+    check: Callable[[Any], object] | None = None,
 ) -> Any:
     """A field of a config class with more to say than its type.
 
@@ -57,13 +58,16 @@ def option(
         expression: a string in it is an expression even without braces.
         verbatim: the expressions in it (a mapping) are not this node's, and stay as they are.
         minimum: the least number allowed.
+        check: is given the value, and raises a ValueError that says what is wrong with it.
     """
+    checks = [*([] if minimum is None else [functools.partial(_check_least, minimum)]), *([check] if check else [])]
     metadata = {
         "choices": tuple(choices),
         "needed": needed,
         "expression": expression,
         "verbatim": verbatim,
         "minimum": minimum,
+        "checks": checks,
     }
     if factory is not None:
         return attrs.field(factory=factory, metadata=metadata)
@@ -248,20 +252,26 @@ def _only(accepted: tuple[type, ...], what: str, factory: Callable[..., Any]) ->
 def _class(cls: type, converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
     overrides = {}
     for field, hint in _fields(cls):
-        least = field.metadata.get("minimum")
-        hook = None if least is None else _at_least(least, converter.get_structure_hook(hint))
+        checks = field.metadata.get("checks")
+        hook = _checked(checks, converter.get_structure_hook(hint)) if checks else None
         overrides[field.name] = override(rename=wire_name(field.name), struct_hook=hook)
     return make_dict_structure_fn(cls, converter, _cattrs_detailed_validation=True, **overrides)  # type: ignore[arg-type]
 
 
-def _at_least(minimum: float, hook: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def check_number(value: Any, wanted: Any) -> Any:
-        number = hook(value, wanted)
-        if number is not None and number < minimum:
-            raise ValueError(f"expected {minimum:g} or more, not {_shown(value)}")
-        return number
+def _checked(checks: Sequence[Callable[[Any], object]], hook: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def structure_and_check(value: Any, wanted: Any) -> Any:
+        made = hook(value, wanted)
+        if made is not None:
+            for check_value in checks:
+                check_value(made)
+        return made
 
-    return check_number
+    return structure_and_check
+
+
+def _check_least(minimum: float, number: float) -> None:
+    if number < minimum:
+        raise ValueError(f"expected {minimum:g} or more, not {_shown(number)}")
 
 
 def _origin(hint: Any) -> Any:

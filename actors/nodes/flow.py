@@ -37,21 +37,48 @@ PROGRESS_STEPS: Final = 100
 """At most once for each per cent: the remainder of every step is kept by the run."""
 
 
+def _epoch(until: str | float) -> float:
+    """Seconds since the epoch."""
+    if isinstance(until, int | float):
+        return until / 1000
+    try:
+        when = dt.datetime.fromisoformat(until)
+    except ValueError as exc:
+        raise ValueError(f"{until!r} is no time as in ISO 8601") from exc
+    if when.tzinfo is None:
+        raise ValueError(f"{until!r} needs a time zone, such as Z or +02:00")
+    return when.timestamp()
+
+
 @attrs.frozen(kw_only=True)
 class WaitConfig:
-    """Settings of `wait`."""
+    """Settings of `wait`: of `until`, `selector` and `duration` the first that is there counts."""
 
     duration: float = option(1000.0, minimum=0)
     """Milliseconds."""
-    until: str | float | None = None
+    until: str | float | None = option(None, check=_epoch)
     """Wait until this time instead: ISO 8601 with a time zone, or milliseconds since the epoch."""
+    selector: str = ""
+    """Wait for this element of the page instead."""
+    state: Literal["attached", "visible", "hidden", "detached"] = "visible"
+    """What it is to be; hidden: there and not seen, or not there."""
+    nth: int | None = option(None, minimum=0)
+    """Which one of several elements, from 0; absent: any of them, for hidden and detached all of them."""
 
 
 @node("wait", config=WaitConfig, effects=False)
 async def wait(ctx: NodeContext[WaitConfig]) -> Json:
-    """Waits; a pause stops its clock, and what it has waited is not waited again."""
-    if ctx.config.until is not None:
-        await ctx.sleep_until(_epoch(ctx.config.until))
+    """Waits: for a time, until a time, or for an element of the page.
+
+    A pause stops the clock of a duration, and what was waited is not waited again. It does not move `until`, which is
+    wall time: one that has passed is no wait. A wait for an element ends with it, or with the node's `timeout`.
+    """
+    config = ctx.config
+    if config.until is not None:
+        await ctx.sleep_until(_epoch(config.until))
+        return ctx.inputs.get("in")
+    if config.selector:
+        await ctx.driver.wait_for(ctx, config.selector, state=config.state, nth=config.nth)
         return ctx.inputs.get("in")
     duration = ctx.config.duration / 1000
     steps = 1
@@ -138,16 +165,3 @@ class FailConfig:
 async def fail(ctx: NodeContext[FailConfig]) -> Json:
     """Fails with a message of your own."""
     raise NodeError(ctx.config.message, code="failed_by_node")
-
-
-def _epoch(until: str | float) -> float:
-    """Seconds since the epoch."""
-    if isinstance(until, int | float):
-        return until / 1000
-    try:
-        when = dt.datetime.fromisoformat(until)
-    except ValueError as exc:
-        raise NodeError(f"until: {until!r} is no time as in ISO 8601", code="bad_config") from exc
-    if when.tzinfo is None:
-        raise NodeError(f"until: {until!r} needs a time zone, such as Z or +02:00", code="bad_config")
-    return when.timestamp()

@@ -67,11 +67,16 @@ class Context:
         return attrs.evolve(self, sleeps=0)
 
 
-def context(kind, config, *, scope=None, **more):
-    """A context with the config as the kind gets it."""
+def resolved(kind, config, scope=None):
+    """A config as the kind gets it."""
     node = Node(id="n", index=0, kind=kind, label="", config=config, settings=NodeSettings(), path="")
     assert KINDS[kind].check(config, "simulated") == []
-    return Context(KINDS[kind].prepare(node).resolve(scope or {}), **more)
+    return KINDS[kind].prepare(node).resolve(scope or {})
+
+
+def context(kind, config, *, scope=None, **more):
+    """A context with the config as the kind gets it."""
+    return Context(resolved(kind, config, scope), **more)
 
 
 async def run(kind, config, **more):
@@ -130,12 +135,23 @@ async def test_wait_until_a_time(autojump_clock):
     assert trio.current_time() - began == pytest.approx(5, abs=0.5)
 
 
-@pytest.mark.parametrize("until", ["tomorrow", "2020-01-01T00:00:00"])
-async def test_wait_until_rubbish(until):
-    """A time that cannot be read, or whose zone is unknown, fails the node."""
-    with pytest.raises(NodeError) as caught:
-        await run("wait", {"until": until})
+@pytest.mark.parametrize("until", ["tomorrow", "2020-01-01T00:00:00", [], True])
+def test_wait_until_rubbish(until):
+    """A time that cannot be read, or whose zone is unknown, is told at submit; one from an expression fails its node."""
+    (problem,) = KINDS["wait"].check({"until": until}, "simulated")
+    assert (problem[:2], problem[3]) == (("bad_config", "until"), "error")
+    with pytest.raises(NodeError, match="until") as caught:
+        resolved("wait", {"until": "{{ vars.when }}"}, {"vars": {"when": until}})
     assert caught.value.code == "bad_config"
+
+
+@pytest.mark.parametrize("state", ["attached", "visible", "hidden", "detached"])
+async def test_wait_for_an_element(state, autojump_clock):
+    """It is the driver that waits; the simulated one finds the element as wanted, and says so."""
+    began = trio.current_time()
+    result, ctx = await run("wait", {"selector": "#a", "state": state, "nth": 2}, inputs={"in": "x"})
+    assert (result, trio.current_time()) == ("x", began)
+    assert [line for _, line in ctx.lines] == [f"Simulated: '#a' (number 2) is {state}"]
 
 
 @pytest.mark.parametrize(
