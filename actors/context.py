@@ -6,13 +6,15 @@ own.
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import attrs
 
+from actors.hosts import HostList
 from protocol.messages import Json, Level
 
-__all__ = ["Artifacts", "Child", "Driver", "Fired", "NodeContext", "Picture"]
+__all__ = ["Allowed", "Artifacts", "Child", "Driver", "Fired", "NodeContext", "Picture"]
 
 C_co = TypeVar("C_co", covariant=True)
 T = TypeVar("T")
@@ -81,8 +83,27 @@ class Picture:
     height: int
 
 
+@attrs.frozen(kw_only=True)
+class Allowed:
+    """What the settings of the server let nodes do. It is for the kinds to keep to it."""
+
+    hosts: HostList = attrs.field(factory=HostList)
+    """Those that may be reached."""
+    programs: tuple[str, ...] = ()
+    """Those that may be run: names or absolute paths."""
+    folder: str | None = None
+    """Beneath which they run; None: the run's own."""
+    result_bytes: int = 8 * 2**20
+    """Largest result of a node, as JSON."""
+
+
 class Artifacts(Protocol):
     """The folder of a run. Names are confined to it."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are; it may not be there yet."""
+        ...
 
     async def save(self, name: str, data: bytes) -> str:
         """Write a file whole (a crash leaves none or all of it); returns the name it got.
@@ -154,6 +175,11 @@ class NodeContext(Protocol[C_co]):
     @property
     def artifacts(self) -> Artifacts:
         """The run's folder."""
+        ...
+
+    @property
+    def allowed(self) -> Allowed:
+        """What the server's settings let it do."""
         ...
 
     @property

@@ -90,7 +90,7 @@ class Generations:
         """Start a node in the current one."""
         if self._current is None or self._current.nursery is None:
             raise RuntimeError("a node was started without a generation")
-        shield, timeout = not task.step.interruptible, task.step.node.settings.timeout
+        shield, timeout = not task.step.interruptible, task.step.timeout
         if shield or timeout is not None or task.region.loop is not None or self._observer.active:
             task.scope = trio.CancelScope(shield=shield)
             if timeout is not None:

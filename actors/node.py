@@ -27,7 +27,7 @@ import attrs
 import trio
 
 from actors.children import CHILD, Ending, Family
-from actors.context import Artifacts, Child, Driver, Fired
+from actors.context import Allowed, Artifacts, Child, Driver, Fired
 from actors.errors import NodeError
 from actors.expressions import Scope
 from actors.journal import Ticket
@@ -76,6 +76,9 @@ class Step:
     interruptible: bool
     """A pause may cut it, as far as that can be told before its expressions are resolved."""
 
+    timeout: float | None = None
+    """Seconds of one attempt; None: it has no end, or its kind sees to it."""
+
 
 @attrs.define(eq=False)
 class Port:
@@ -96,6 +99,7 @@ class Port:
     """The run's clock."""
     driver: Driver
     artifacts: Artifacts
+    allowed: Allowed
     observer: Observer
     seed: int
     grace: float
@@ -306,6 +310,11 @@ class NodeTask:
     def artifacts(self) -> Artifacts:
         """The run's folder."""
         return self.port.artifacts
+
+    @property
+    def allowed(self) -> Allowed:
+        """What the server's settings let it do."""
+        return self.port.allowed
 
     @property
     def random(self) -> Random:

@@ -67,6 +67,8 @@ class KindSpec:
     """Seconds to wait after the work, unless the node or the run says otherwise."""
     control: bool = False
     """It directs the run, and does so in a dry run too."""
+    own_timeout: bool = False
+    """It ends in time by itself: `timeout` is a field of its config."""
     description: str = ""
     constant_traits: Traits | None = attrs.field(init=False)
     """None: they depend on the config."""
@@ -164,6 +166,7 @@ def node(
     at_most_once: Trait = False,
     wait_time: float = 0.0,
     control: bool = False,
+    own_timeout: bool = False,
 ) -> Callable[[Callable[[NodeContext[C]], Awaitable[object]]], KindSpec]:
     """Make a coroutine function a kind of node. The first line of its docstring is what editors show.
 
@@ -176,6 +179,7 @@ def node(
         at_most_once: rather not done than done twice; implies effects, and not interruptible.
         wait_time: default seconds to wait after the work.
         control: it keeps its work in a dry run.
+        own_timeout: `timeout` is a field of its config, and it ends in time by itself; else it is cancelled then.
     """
 
     def describe(run: Callable[[NodeContext[C]], Awaitable[object]]) -> KindSpec:
@@ -189,6 +193,7 @@ def node(
             at_most_once=at_most_once,
             wait_time=wait_time,
             control=control,
+            own_timeout=own_timeout,
             description=(inspect.getdoc(run) or "").partition("\n")[0],
         )
 

@@ -34,9 +34,11 @@ import trio
 from actors.answers import answer_ended, answer_lost
 from actors.artifacts import ArtifactStore, open_artifacts
 from actors.children import PARENT_STOPPED, Ending, Family
+from actors.context import Allowed
 from actors.errors import ActorsError, Busy, JournalError, NodeError, RunActive, ShuttingDown, UnknownRun
 from actors.expressions import Scope
 from actors.handle import Run
+from actors.hosts import HostList
 from actors.hub import Hub, open_hub
 from actors.journal import Claim, Created, Journal, Keep, RunPage
 from actors.journals import open_journal
@@ -139,6 +141,13 @@ class Runtime:
     def __init__(self, settings: Settings, registry: Registry, observer: Observer, wall: Callable[[], float]) -> None:
         self.settings = settings
         self.registry = registry
+        self.allowed = Allowed(
+            hosts=HostList.parse(settings.http_allow),
+            programs=settings.commands_allow,
+            folder=settings.commands_folder,
+            result_bytes=settings.max_result,
+        )
+        """What nodes may do."""
         self.observer = observer
         self.started_at = wall()
         self.version = metadata.version("callboard")
@@ -652,6 +661,7 @@ class Runtime:
             now=actor.clock.now,
             driver=SimulatedDriver(),
             artifacts=self.artifacts.of(plan.run_id),
+            allowed=self.allowed,
             observer=self.observer,
             seed=plan.seed,
             grace=plan.grace,

@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from actors.hosts import HostList
+
 __all__ = ["LogLevel", "Seconds", "Settings", "Size", "is_loopback"]
 
 KIB = 2**10
@@ -111,6 +113,21 @@ def _hosts(_self: object, _field: "attrs.Attribute[Any]", value: tuple[str, ...]
             raise ValueError(f"must be a host name in lower case, without scheme and port, not {host!r}")
 
 
+def _reached(_self: object, _field: "attrs.Attribute[Any]", value: tuple[str, ...]) -> None:
+    HostList.parse(value)
+
+
+def _programs(_self: object, _field: "attrs.Attribute[Any]", value: tuple[str, ...]) -> None:
+    for program in value:
+        if not program or "\0" in program or ("/" in program and not program.startswith("/")):
+            raise ValueError(f"must be a program's name or its absolute path, not {program!r}")
+
+
+def _folder(_self: object, _field: "attrs.Attribute[Any]", value: str | None) -> None:
+    if value is not None and (not value.startswith("/") or "\0" in value):
+        raise ValueError(f"must be the absolute path of a folder, not {value!r}")
+
+
 def _journal(_self: object, _field: "attrs.Attribute[Any]", value: str | None) -> None:
     if value is None or value == "memory:":
         return
@@ -146,6 +163,25 @@ class Settings:
         (), "Host name allowed besides the server's own address and localhost.", _hosts
     )
     insecure: bool = _setting(False, "Allow a host that others can reach, without a token.")
+
+    # What nodes may do
+    http_allow: tuple[str, ...] = _setting(
+        (),
+        "Host that `http` nodes may reach: api.example.org, *.example.org, a host:port, 10.0.0.0/8, or * for all. "
+        "Addresses that are not public must be named, whatever host leads to them.",
+        _reached,
+    )
+    commands_allow: tuple[str, ...] = _setting(
+        (),
+        "Program that `command` nodes may run, by name or absolute path. Whoever can start a workflow then runs it "
+        "with any arguments.",
+        _programs,
+    )
+    commands_folder: str | None = _setting(
+        None,
+        "Folder beneath which programs run, as their `cwd` says. Default: that of the run's artifacts.",
+        _folder,
+    )
 
     # Where things are kept
     journal: str | None = _setting(

@@ -64,6 +64,7 @@ def _step(node: Node, workflow: Workflow, spec: KindSpec | None, config: Executi
         effects=traits.effects,
         interruptible=traits.interruptible,
         work=spec.run,
+        timeout=None if spec.own_timeout else node.settings.timeout,
     )
 
 

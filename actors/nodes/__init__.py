@@ -3,6 +3,7 @@
 from actors.nodes.data import condition, log_line, set_variables, switch
 from actors.nodes.flow import break_loop, continue_loop, end, fail, loop, subflow, wait
 from actors.nodes.page import click, screenshot, start, type_text
+from actors.nodes.web import http
 
 __all__ = [
     "break_loop",
@@ -11,6 +12,7 @@ __all__ = [
     "continue_loop",
     "end",
     "fail",
+    "http",
     "log_line",
     "loop",
     "screenshot",
