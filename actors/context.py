@@ -238,6 +238,19 @@ class NodeContext(Protocol[C_co]):
         """
         ...
 
+    def wall_time(self) -> float:
+        """The time, seconds since the epoch: what `sleep_until` and `ask` go by."""
+        ...
+
     async def ask(self, prompt: str, *, schema: Json = None, until: float | None = None) -> Json:
-        """Wait for a person's answer (`node.input`). `until`: wall time after which NodeError `no_answer` is raised."""
+        """Wait for a person's answer (`node.input`); one that does not fit is refused to its sender, and not heard.
+
+        Args:
+            prompt: what the person is asked.
+            schema: JSON Schema of the answer, as `actors.schemas` takes it; None: any will do.
+            until: wall time after which nobody answers any more.
+
+        Raises:
+            NodeError: code `no_answer`: it is later than `until`. Code `bad_schema`: that is no schema.
+        """
         ...

@@ -35,6 +35,7 @@ from actors.mailbox import Mailbox
 from actors.observer import Observer
 from actors.registry import Prepared
 from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked, to_json
+from actors.schemas import check_schema
 from protocol.graph import Node
 from protocol.messages import Iteration, Json, Level, Waiting
 from protocol.states import RunStatus
@@ -350,6 +351,10 @@ class NodeTask:
         """Say how far the node is, 0–100."""
         self.port.progress(self, min(100.0, max(0.0, float(percent))), message)
 
+    def wall_time(self) -> float:
+        """The time, seconds since the epoch."""
+        return self.port.wall()
+
     # Of the context: what may be awaited
 
     async def sleep(self, seconds: float, name: str | None = None) -> None:
@@ -383,8 +388,12 @@ class NodeTask:
         """Wait for a person's answer.
 
         Raises:
-            NodeError: code `no_answer`: the time `until` came first.
+            NodeError: code `no_answer`: the time `until` came first. Code `bad_schema`: the schema is none.
         """
+        try:
+            check_schema(schema)
+        except ValueError as error:
+            raise NodeError(f"the schema of {prompt!r} {error}", code="bad_schema") from error
         self._asks += 1
         key = f"answer/{self.key}/{self._asks}"
         if key in self.port.notes:

@@ -3,6 +3,7 @@
 from actors.nodes.data import condition, log_line, set_variables, switch
 from actors.nodes.flow import break_loop, continue_loop, end, fail, loop, subflow, wait
 from actors.nodes.page import click, screenshot, start, type_text
+from actors.nodes.people import input_request
 from actors.nodes.web import http
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "end",
     "fail",
     "http",
+    "input_request",
     "log_line",
     "loop",
     "screenshot",
