@@ -11,6 +11,7 @@ import attrs
 
 from actors.config import option
 from actors.context import NodeContext
+from actors.nodes.programs import start_app
 from actors.registry import node
 from protocol.messages import Json
 
@@ -25,16 +26,24 @@ class StartConfig:
     """Settings of `start`."""
 
     app_name: str | None = None
-    """The program to start, where programs are allowed."""
+    """The program to start, by name or absolute path, if the server's `commands_allow` lists it."""
     url: str | None = None
     """The page to open."""
 
 
 @node("start", config=StartConfig, interruptible=True, wait_time=2.0)
 async def start(ctx: NodeContext[StartConfig]) -> Json:
-    """Begins the run; opens a page or starts a program."""
+    """Begins the run; starts a program or opens a page.
+
+    The program goes on by itself and outlives the run. The simulated driver starts none, and only says so.
+    """
     config = ctx.config
-    await ctx.driver.open(ctx, config.url, config.app_name)
+    if config.app_name and ctx.driver.name != "simulated":
+        await start_app(ctx, config.app_name)
+        if config.url:
+            await ctx.driver.open(ctx, config.url, None)
+    else:
+        await ctx.driver.open(ctx, config.url, config.app_name)
     return {"appName": config.app_name, "url": config.url}
 
 
