@@ -221,10 +221,8 @@ class _Group:
     """The processes of one command."""
 
     leader: trio.Process | None = None
-    done: bool = False
-    """The command has ended, and was not ended."""
     told: bool = False
-    """It was told to end, or not to begin."""
+    """It was told to end before it had, or not to begin."""
 
     def signal(self, number: int) -> None:
         # Its number is that of its leader. If that is reaped and nobody else is in it, nobody hears this.
@@ -272,7 +270,8 @@ async def _watch(group: _Group) -> None:
     try:
         await trio.sleep_forever()
     finally:
-        if not group.done:
+        # What has ended by itself is taken at its word, and `_run` sees to what it left.
+        if group.leader is None or group.leader.poll() is None:
             group.told = True
             await group.end()
 
@@ -310,7 +309,6 @@ async def _run(ctx: NodeContext[CommandConfig], group: _Group, argv: list[str], 
         await group.kill()
     if group.told:
         raise NodeError(f"{config.argv[0]!r} was ended before its time", code="command_failed")
-    group.done = True
     if limit.cancelled_caught:
         raise NodeError(f"{config.argv[0]!r} took longer than {(config.timeout or 0) / 1000:g} s", code="timeout")
     status = leader.returncode

@@ -23,7 +23,7 @@ from actors.errors import NodeError
 from actors.registry import node
 from protocol.messages import Json
 
-__all__ = ["HttpConfig", "http"]
+__all__ = ["HttpConfig", "http", "load_fetching"]
 
 SAFE: Final = ("GET", "HEAD")
 """Methods that a pause may cut, because they change nothing (RFC 9110, 9.2.1)."""
@@ -156,14 +156,15 @@ async def _send(ctx: NodeContext[HttpConfig], config: HttpConfig) -> Json:
 
 
 @functools.cache
-def _import() -> Any:
+def load_fetching() -> Any:
+    """The module that sends; the first import of it takes a third of a second."""
     return import_module("actors.fetching")
 
 
 async def _fetching() -> Any:
-    """The module. Its first import takes a third of a second, which a thread has to spare and the loop has not."""
-    if _import.cache_info().currsize:
+    """The module, imported in a thread, which has the time for it that the loop has not."""
+    if load_fetching.cache_info().currsize:
         await trio.lowlevel.checkpoint()
-        return _import()
+        return load_fetching()
     # A cancel leaves the import to the thread: whoever comes next finds it done, or waits for its lock.
-    return await trio.to_thread.run_sync(_import, abandon_on_cancel=True)
+    return await trio.to_thread.run_sync(load_fetching, abandon_on_cancel=True)
