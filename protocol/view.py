@@ -351,8 +351,10 @@ class View:
             if status is NodeStatus.RUNNING:
                 region.waiting.pop(node_id, None)
                 self.current_node = node_id
-                if node_id in self.workflow.bodies and (before is None or before.attempt < event.attempt):
-                    # The next attempt of a loop begins from its first turn.
+                # It may have been pending before. The next attempt of a loop begins from its first turn.
+                if node_id in self.workflow.bodies and (
+                    (node_id, event.iteration) not in self._loops or before is None or before.attempt < event.attempt
+                ):
                     self._close_loop(node_id, event.iteration)
                     self._loops[node_id, event.iteration] = _LoopState()
             return _NOTHING_DUE

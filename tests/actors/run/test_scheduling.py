@@ -286,6 +286,19 @@ async def test_ten_thousand_nodes_run_and_are_seen_while_they_do(autojump_clock,
     assert early > 5_000
 
 
+async def test_a_loop_that_waited_for_a_slot_takes_its_turns(autojump_clock, world):
+    """That it was pending before it ran is no reason to have no turns."""
+    run = await world.start(
+        "s >> w; s >> l; l:body >> a; l:done >> z",
+        w=("wait", {"duration": 1000}), l=("loop", {"count": 2}), a="log", z="log", config={"maxConcurrency": 1},
+    )  # fmt: skip
+    with trio.fail_after(60):
+        await run.wait()
+    story = await world.story(run)
+    assert "l pending (concurrency)" in world.told(story)
+    assert [event.iteration for event in took(story, "a", "success")] == [(0,), (1,)]
+
+
 async def test_a_hundred_runs_at_once(autojump_clock, world):
     """In one runtime, each with its own story."""
     graph = world.flow("s >> w >> a", w=("wait", {"duration": 1000}), a="log")
