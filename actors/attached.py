@@ -85,7 +85,7 @@ async def steer(where: Where, name: str, action: Literal["pause", "resume", "sto
         where: the server.
         name: the id of the run, or of a workflow: its latest run.
         action: what to do.
-        how: `mode` of a pause, `force` of a stop.
+        how: `mode` of a pause, `step` of a resume, `force` of a stop.
 
     Returns:
         the exit status: 0 accepted, 1 refused, 2 there is no such run or server.

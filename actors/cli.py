@@ -287,14 +287,15 @@ def pause_command(*, run: str, drain: bool, server: str, token: str | None) -> i
 
 @cli.command("resume")
 @arguments.run
+@click.option("--step", is_flag=True, help="Start one node, the first that is ready, and pause again.")
 @arguments.at_server
-def resume_command(*, run: str, server: str, token: str | None) -> int:
+def resume_command(*, run: str, step: bool, server: str, token: str | None) -> int:
     """Go on with RUN (a run, or the latest of a workflow) on a server.
 
     \b
     Exit status: 0 accepted; 1 refused; 2 no such run or server.
     """  # noqa: D301  click has to see the backspace
-    return _steer(server, token, run, "resume")
+    return _steer(server, token, run, "resume", step=step)
 
 
 @cli.command("stop")

@@ -76,13 +76,17 @@ class Run:
         """
         return await self._ask(Control(action="pause", mode=mode), ControlReply)
 
-    async def resume(self) -> ControlReply:
+    async def resume(self, *, step: bool = False) -> ControlReply:
         """Go on after a pause.
+
+        Args:
+            step: with one node – the first of those that are ready, in the order of the graph –, and pause again when
+                nothing is in flight. If none is ready yet, with the next that will be.
 
         Raises:
             Busy: too many commands wait for this run.
         """
-        return await self._ask(Control(action="resume"), ControlReply)
+        return await self._ask(Control(action="resume", step=step), ControlReply)
 
     async def stop(self, *, force: bool = False) -> ControlReply:
         """Stop it: accepted at once; `wait` returns when nothing of it runs any more.

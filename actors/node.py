@@ -192,6 +192,8 @@ class NodeTask:
         """Why it is being cancelled; told before the cancel."""
         self.cancelled_at = math.inf
         self.resting = 0
+        self.in_child = False
+        """It waits for the end of a run inside this one."""
         self._at_most_once = False
         self._config: object = None
         self._value: object = None
@@ -465,9 +467,11 @@ class NodeTask:
     async def child_ended(self, run_id: str) -> Ending:
         """Wait for the end of a child. A drain does not wait for that: the child drains, too."""
         self._rest()
+        self.in_child = True
         try:
             return await self.port.family.ending(run_id)
         finally:
+            self.in_child = False
             self.resting -= 1
 
     @asynccontextmanager

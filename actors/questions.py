@@ -57,6 +57,10 @@ class Questions:
             task.node_id, task.iteration, NodeStatus.RUNNING, attempt=task.attempt, waiting=asked.waiting
         )
 
+    def asked_by(self, task: NodeTask) -> bool:
+        """Whether a node waits for an answer now."""
+        return any(asked.task is task for asked in self._asked.get(task.node_id, ()))
+
     def withdraw(self, task: NodeTask, key: str | None = None) -> None:
         """A node does not wait any more, for one answer or (None) for any. Idempotent."""
         if task.node_id not in self._asked:

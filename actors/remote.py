@@ -167,9 +167,14 @@ class RemoteRun:
         """
         return await self._control(Control(action="pause", mode=mode))
 
-    async def resume(self) -> ControlReply:
-        """Go on after a pause. Raises what `pause` raises."""
-        return await self._control(Control(action="resume"))
+    async def resume(self, *, step: bool = False) -> ControlReply:
+        """Go on after a pause. Raises what `pause` raises.
+
+        Args:
+            step: with one node – the first of those that are ready, in the order of the graph –, and pause again when
+                nothing is in flight. If none is ready yet, with the next that will be.
+        """
+        return await self._control(Control(action="resume", step=step))
 
     async def stop(self, *, force: bool = False) -> ControlReply:
         """Stop it: accepted at once; `wait` returns when nothing of it runs any more. Raises what `pause` raises.

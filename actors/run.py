@@ -12,6 +12,14 @@ interruptible, in a section) go on inside it. A drain closes it when nothing is 
 may be cut. A generation ends when all its nodes have, and reports that: the run is quiet when all have ended. A resume
 that withdraws a drain goes on in the same generation, one that withdraws a `now` opens the next beside the leaving one.
 
+*Breakpoints and steps.* Before a node with a breakpoint the schedule says that it waits there, `pending (breakpoint)`,
+and the run drains. That event is all there is to know: an instance whose newest status it is has been stopped at, and
+starts when the run goes on, after a crash too. A step is a resume that is *armed*: the next node that is ready starts
+alone, and the run drains. What is armed is a note, `step`, deleted in the batch in which the node begins; so a crash
+neither forgets a step nor takes two. The drain of a step waits for its node to the end, its sleep and its waitTime
+included, or a step would never get past a `wait`; only a node that waits for a person is cut, for answers that come
+meanwhile are kept, and one that waits for a child, which pauses with its parent and is stepped by itself.
+
 *The end.* When nothing is left to do the generation is closed; when it has ended, `_end` writes the one ending – after
 that nothing of the run runs. A command that comes while the ending is committed waits and is answered as to a run that
 has ended. Then the mailbox is closed, and whoever still comes is answered from the record.
@@ -62,6 +70,7 @@ from protocol.execution import ExecutionConfig
 from protocol.graph import Problem
 from protocol.messages import (
     Control,
+    Iteration,
     NodeProgress,
     RunChanged,
     RunEnded,
@@ -73,6 +82,8 @@ from protocol.view import VAR, Due, View
 
 __all__ = ["Plan", "RunActor"]
 
+STEPPING: Final = "step"
+"""Key of the note that a step waits for a node to start."""
 TICK: Final = 1e-6
 """Seconds by which a timer may be early: the sum of two floats can fall short of what was waited for."""
 NAMED_NODES: Final = 10
@@ -184,6 +195,12 @@ class RunActor:
         self._nursery: trio.Nursery | None = None
         self._scope = trio.CancelScope(shield=True)
         self._drain = False
+        self._why: dict[str, str | None] = {}
+        """Reason and node of the pause that has begun, if nobody asked for it."""
+        self._stepping = False
+        """A step waits for a node that is ready."""
+        self._stepped: set[tuple[str, Iteration]] = set()
+        """Instances that were stepped to since the run was paused last: a drain waits for them to their end."""
         self._cause: str | None = None
         self._fault: dict[str, str | None] = {}
         self._started_at = 0.0
@@ -202,6 +219,8 @@ class RunActor:
             timers=self._timers,
             slots=plan.slots,
             inputs=plan.config.inputs,
+            breakpoints=frozenset(plan.config.breakpoints),
+            stopped=self._at_breakpoint,
             dry_run=plan.config.dry_run,
             end_child=self.children.stop,
         )
@@ -415,6 +434,8 @@ class RunActor:
             self._schedule.settle()
         if self.status is RunStatus.PAUSED:
             self._clock.stop()
+        self._why = past.why
+        self._stepping = STEPPING in view.notes
         self._recorder.flush()
         self.begun.set()
 
@@ -466,7 +487,10 @@ class RunActor:
         self._rest_if_quiet()
         more = False
         if self.status is RunStatus.RUNNING and self._generations.ready and not self._congested():
-            more = self._schedule.start_ready()
+            if self._stepping:
+                self._step()
+            else:
+                more = self._schedule.start_ready()
         self._close_if_quiet()
         return more or self.mailbox.waiting
 
@@ -546,18 +570,28 @@ class RunActor:
         if self.leaving or self._generations:
             return
         if self.status is RunStatus.PAUSING and not self._schedule.idle and self.children.paused:
+            if self._stepped and self._schedule.holds(self._stepped):
+                return
+            self._stepped.clear()
             self._move(Trigger.QUIET)
             self._clock.stop()
-            self._recorder.event(RunChanged, status=self.status)
+            self._recorder.event(RunChanged, status=self.status, **self._why)
 
     def _close_if_quiet(self) -> None:
         """Let the current generation end when there is nothing left for it to do."""
         in_flight = self._schedule.in_flight
         if self.status is RunStatus.PAUSING and self._drain:
-            if self._generations.ready and all(task.resting and task.step.interruptible for task in in_flight.values()):
+            if self._generations.ready and all(map(self._may_be_cut, in_flight.values())):
                 self._cancel("pause")
         elif not in_flight and (self.status is not RunStatus.RUNNING or self._schedule.idle):
             self._generations.close()
+
+    def _may_be_cut(self, task: NodeTask) -> bool:
+        """A drain does not wait for a node that rests, unless it was stepped to and will wake by itself."""
+        if not (task.resting and task.step.interruptible):
+            return False
+        stepped = (task.node_id, task.iteration) in self._stepped
+        return not stepped or task.in_child or self._questions.asked_by(task)
 
     def _cancel(self, cause: str) -> None:
         """Cancel every generation; a pause leaves alone what it may not cut."""
@@ -600,22 +634,49 @@ class RunActor:
 
     def pause(self, mode: str | None) -> None:
         """Nothing new starts; `now` cuts what may be cut, `drain` waits for it; None: what the run's config says."""
+        self.walk_on()
+        self._stepped.clear()
+        self._pause(drain=(mode or self.plan.config.pause_mode) == "drain")
+
+    def _pause(self, *, drain: bool, **why: str | None) -> None:
         self._move(Trigger.PAUSE)
-        self._drain = (mode or self.plan.config.pause_mode) == "drain"
-        self._recorder.event(RunChanged, status=self.status, in_flight=tuple(self.in_flight))
-        self.children.pause("drain" if self._drain else "now")
-        if not self._drain:
+        self._drain, self._why = drain, why
+        self._recorder.event(RunChanged, status=self.status, in_flight=tuple(self.in_flight), **why)
+        self.children.pause("drain" if drain else "now")
+        if not drain:
             self._cancel("pause")
         self._nagging.pausing(self)
 
-    def resume(self) -> None:
-        """Go on."""
+    def resume(self, *, step: bool) -> None:
+        """Go on; `step`: with one node, then pause again."""
         self._move(Trigger.RESUME)
         self._clock.go()
         self._drain = False
-        self._recorder.event(RunChanged, status=self.status)
-        self.children.resume()
+        self._recorder.event(RunChanged, status=self.status, reason="step" if step else None)
+        if step:
+            self._stepping = True
+            self._recorder.note(STEPPING, True)
+        else:
+            self.children.resume()
         self._questions.hand_over()
+
+    def walk_on(self) -> None:
+        """A step that waits for its node is none any more."""
+        if self._stepping:
+            self._stepping = False
+            self._recorder.note(STEPPING, None)
+
+    def _step(self) -> None:
+        """Start the one node of a step, if one is ready, and drain."""
+        key = self._schedule.start_one()
+        if key is not None:
+            self.walk_on()
+            self._stepped.add(key)
+            self._pause(drain=True, reason="step", node_id=key[0])
+
+    def _at_breakpoint(self, node_id: str) -> None:
+        """The schedule stops before a node."""
+        self._pause(drain=True, reason="breakpoint", node_id=node_id)
 
     def stop(self) -> None:
         """End it."""

@@ -244,7 +244,7 @@ class Runtime:
             raise RunActive(workflow_id, self._latest.get(workflow_id, run_id))
         spec = attrs.evolve(spec, seed=parsed.seed if parsed.seed is not None else secrets.randbits(32))
         view = View(found.workflow, run_id=run_id, workflow_id=workflow_id)
-        actor = self._make(view, spec, parsed, (*found.warnings, *odd, *_not_yet(parsed)))
+        actor = self._make(view, spec, parsed, (*found.warnings, *odd, *_unknown_breakpoints(parsed, found.workflow)))
         run = self._list(actor)
         if before is not None:
             before(run)
@@ -442,7 +442,7 @@ class Runtime:
         parsed, odd = parse_execution_config(spec.config)
         view = View(workflow, run_id=run_id, workflow_id=row.workflow_id)
         past = await read(self.journal, view)
-        actor = self._make(view, spec, parsed, (*warnings, *odd, *_not_yet(parsed)))
+        actor = self._make(view, spec, parsed, (*warnings, *odd, *_unknown_breakpoints(parsed, workflow)))
         self._list(actor)
         return actor, claim, past
 
@@ -676,20 +676,17 @@ def _seed(seed: int, run_id: str) -> int:
     return zlib.crc32(f"{seed}/{run_id.rpartition('.')[2]}".encode())
 
 
-def _not_yet(config: ExecutionConfig) -> tuple[Problem, ...]:
-    """What is understood and not done yet, so that nobody waits for it in vain."""
-    asked = {
-        "breakpoints": (bool(config.breakpoints), "the run will not stop at them"),
-    }
+def _unknown_breakpoints(config: ExecutionConfig, workflow: Workflow) -> tuple[Problem, ...]:
+    """Nobody is to wait in vain for a run to stop."""
     return tuple(
         Problem(
-            code="not_supported",
-            message=f"{key} is not supported yet: {meaning}",
-            path=f"config.{key}",
+            code="unknown_node",
+            message=f"the workflow has no node {node_id!r}: the run will not stop there",
+            path=f"config.breakpoints[{index}]",
             severity="warning",
         )
-        for key, (said, meaning) in asked.items()
-        if said
+        for index, node_id in enumerate(config.breakpoints)
+        if node_id not in workflow.nodes
     )
 
 

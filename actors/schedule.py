@@ -11,7 +11,7 @@ noted, its waitTime runs), `_retries` (the delay before the next attempt runs), 
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import attrs
@@ -37,6 +37,9 @@ STEP: Final = 0.002
 """Seconds of work after which the run actor yields."""
 STEP_STARTS: Final = 256
 """Nodes started after which it yields in any case: on a virtual clock work takes no time."""
+
+BREAKPOINT: Final = "breakpoint"
+"""Reason of the `pending` of a node before which the run has stopped."""
 
 Key = tuple[str, Iteration]
 
@@ -81,6 +84,8 @@ class Schedule:
         timers: on that clock.
         slots: nodes at a time; 1 means depth first.
         inputs: input port → value of the nodes where the run begins.
+        breakpoints: ids of nodes before which to stop.
+        stopped: told which one; the run starts no more nodes then.
         dry_run: loops take a count of 1 where theirs can not be known.
         end_child: stops a run that was started by an instance which has its end now; given the run's id.
     """
@@ -98,6 +103,8 @@ class Schedule:
         timers: Timers,
         slots: int,
         inputs: Mapping[str, Json],
+        breakpoints: Collection[str],
+        stopped: Callable[[str], None],
         dry_run: bool,
         end_child: Callable[[str], None],
     ) -> None:
@@ -112,6 +119,8 @@ class Schedule:
         self._timers = timers
         self._slots = slots
         self._inputs = inputs
+        self._breakpoints = breakpoints
+        self._stopped = stopped
         self._dry_run = dry_run
         self._due: deque[Due] = deque()
         self._ready: deque[_Ready] = deque()
@@ -224,6 +233,11 @@ class Schedule:
                 self._announce()
                 return False
             ready = self._ready.popleft()
+            if self._breakpoints and self._stops(ready):
+                self._ready.appendleft(ready)
+                self._say.node(ready.step.node.id, ready.region.iteration, NodeStatus.PENDING, reason=BREAKPOINT)
+                self._stopped(ready.step.node.id)
+                return False
             if not self._ended(ready.step.node.id, ready.region):
                 self._start(ready)
                 self.settle()
@@ -231,6 +245,27 @@ class Schedule:
             if count >= STEP_STARTS or (count % 16 == 0 and trio.current_time() > until):
                 return bool(self._ready)
         return False
+
+    def start_one(self) -> Key | None:
+        """Start the first node that is ready, in the order of the graph; None: there is none, or no slot for it.
+
+        A breakpoint does not stop it, and a disabled node is passed.
+        """
+        order = {node_id: place for place, node_id in enumerate(self._view.workflow.nodes)}
+        while self._ready and len(self.in_flight) + len(self._held) + len(self._retries) < self._slots:
+            ready = min(self._ready, key=lambda ready: order[ready.step.node.id])
+            self._ready.remove(ready)
+            node = ready.step.node
+            if not self._ended(node.id, ready.region):
+                self._start(ready)
+                self.settle()
+                if not node.settings.disabled:
+                    return node.id, ready.region.iteration
+        return None
+
+    def holds(self, keys: Iterable[Key]) -> bool:
+        """Whether one of these instances is in its waitTime."""
+        return any(key in self._held for key in keys)
 
     def outcome(self, outcome: Outcome, *, halting: bool) -> None:
         """A node's task has reported.
@@ -320,6 +355,21 @@ class Schedule:
 
     # Starting
 
+    def _stops(self, ready: _Ready) -> bool:
+        """Whether the run stops before an instance: once, before its first attempt."""
+        node = ready.step.node
+        return (
+            node.id in self._breakpoints
+            and not node.settings.disabled
+            and (node.id, ready.region.iteration) not in self._began
+            and not self._ended(node.id, ready.region)
+            and not self._stopped_at(ready)
+        )
+
+    def _stopped_at(self, ready: _Ready) -> bool:
+        event: NodeChanged | None = ready.region.nodes.get(ready.step.node.id)
+        return event is not None and event.reason == BREAKPOINT
+
     def _start(self, ready: _Ready) -> None:
         step, region = ready.step, ready.region
         node = step.node
@@ -346,8 +396,10 @@ class Schedule:
     def _announce(self) -> None:
         """Say of everything that is ready but must wait for a slot that it does; of each once."""
         for ready in self._ready:
-            if not ready.announced and (ready.step.node.id, ready.region.iteration) not in self._began:
-                ready.announced = True
+            if ready.announced or (ready.step.node.id, ready.region.iteration) in self._began:
+                continue
+            ready.announced = True
+            if not self._stopped_at(ready):
                 self._say.node(ready.step.node.id, ready.region.iteration, NodeStatus.PENDING, reason="concurrency")
 
     def _inputs_of(self, node_id: str, region: Region) -> dict[str, Json]:

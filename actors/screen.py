@@ -131,6 +131,8 @@ def describe(event: Event, workflow: Workflow | None) -> list[tuple[str, str]]:
         case RunChanged():
             nodes = f" (waits for {', '.join(map(printable, event.in_flight))})" if event.in_flight else ""
             why = f": {printable(event.error)}" if event.error else ""
+            if event.reason is not None:
+                why = f": {event.reason}" + (f" at {printable(event.node_id)}" if event.node_id is not None else "")
             return [(event.status, f"the run is {event.status}{nodes}{why}")]
     return []
 

@@ -50,7 +50,8 @@ class Steered(Protocol):
     def record(self) -> Record: ...
     def pause(self, mode: str | None) -> None: ...
     def pause_early(self) -> None: ...
-    def resume(self) -> None: ...
+    def resume(self, *, step: bool) -> None: ...
+    def walk_on(self) -> None: ...
     def stop(self) -> None: ...
     def force(self) -> None: ...
 
@@ -122,11 +123,15 @@ class Steering:
             refusal = ("refused", "the run is part of another one, which was paused: resume that")
         if run.leaving:
             refusal = (ShuttingDown.code, "the server shuts down; the run goes on, and can be steered, when it is back")
-        if refusal is None and command.step:
-            refusal = ("not_supported", "a run can not be stepped yet; resume without `step`")
+        apply: Effect | None
         after, apply = run.status, None
-        if refusal is None and CONTROLS[action][was] is Verdict.APPLY:
+        verdict = CONTROLS[action][was]
+        if refusal is None and command.step and verdict is not Verdict.APPLY:
+            refusal = ("refused", f"the run is {was}: only one that is paused can be stepped")
+        if refusal is None and verdict is Verdict.APPLY:
             after, apply = self._effect(command, early=was is RunStatus.PENDING)
+        elif refusal is None and action is Action.RESUME:
+            apply = run.walk_on
         self._reply(ask, answer_control(command, run.record, was=was, after=after, refusal=refusal))
         if apply is not None:
             apply()
@@ -141,6 +146,6 @@ class Steering:
             case "pause":
                 return RunStatus.PAUSING, partial(self._run.pause, command.mode)
             case "resume":
-                return RunStatus.RUNNING, self._run.resume
+                return RunStatus.RUNNING, partial(self._run.resume, step=command.step)
             case _:
                 return RunStatus.STOPPING, self._run.stop

@@ -35,6 +35,7 @@ class ExecutionConfig:
     seed: int | None = None
     """Of everything random in the run; None: drawn and told in the log."""
     breakpoints: tuple[str, ...] = ()
+    """Ids of nodes before which the run pauses, as a drain does."""
     dry_run: bool = False
 
 

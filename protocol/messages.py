@@ -112,7 +112,7 @@ class Control(Command):
     mode: Literal["now", "drain"] | None = None
     """Of a pause; None: what the run's config says."""
     step: bool = False
-    """Of a resume."""
+    """Of a resume: start one node, then pause again."""
     force: bool = False
     """Of a stop: drop the grace."""
 
@@ -224,7 +224,8 @@ class NodeChanged(Event):
     error: str | None = None
     code: str | None = None
     reason: str | None = None
-    """Of skipped: unreachable, branch, cancelled, break, no_iteration, disabled; of pending: paused, recovered, …"""
+    """Of skipped: unreachable, branch, cancelled, break, no_iteration, disabled; of pending: paused, recovered,
+    concurrency, breakpoint."""
     waiting: Waiting | None = None
 
 
@@ -251,6 +252,9 @@ class RunChanged(Event):
     error: str | None = None
     code: str | None = None
     node_id: str | None = None
+    """Of failing: the node that failed; of a pause with a reason: the node before, or behind, which it pauses."""
+    reason: str | None = None
+    """Of pausing and paused: breakpoint, step; None: somebody asked for it. Of running: step."""
 
 
 @attrs.define(kw_only=True)

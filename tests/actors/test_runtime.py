@@ -156,15 +156,15 @@ async def test_only_so_many_ended_runs_are_kept(autojump_clock):
             await runtime.snapshot(ids[0])
 
 
-async def test_what_is_not_there_yet_is_said_at_the_start(autojump_clock):
+async def test_what_is_not_there_is_said_at_the_start(autojump_clock):
     """Warnings of the start, so that nobody waits in vain."""
     async with open_runtime() as runtime:
-        config = {"breakpoints": ["w"], "onDisconnect": "stop", "colour": "red"}
+        config = {"breakpoints": ["s", "nobody"], "onDisconnect": "stop", "colour": "red"}
         run = await runtime.start(SHORT, config=config)
         async with aclosing(run.events()) as events:
             first = await anext(events)
     paths = {warning.path for warning in first.warnings}  # type: ignore[attr-defined]
-    assert paths == {"config.breakpoints", "config.colour"}
+    assert paths == {"config.breakpoints[1]", "config.colour"}
 
 
 @attrs.define

@@ -120,7 +120,7 @@ MUTANTS: Final = (
         "a pause cancels who writes",
         {
             "actors/run.py": [
-                ("        if not self._drain:\n", "        self._scope.cancel()\n        if not self._drain:\n"),
+                ("        if not drain:\n", "        self._scope.cancel()\n        if not drain:\n"),
             ]
         },
         tests=["tests/actors/run/test_pause.py"],

@@ -133,7 +133,10 @@ def _ends(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
         return
     last: dict[tuple[str, tuple[int, ...]], NodeChanged] = {}
     for event in events:
-        if isinstance(event, NodeChanged):
+        # One that was ready, and waited for a slot or at a breakpoint, has not begun.
+        if isinstance(event, NodeChanged) and (
+            event.status is not NodeStatus.PENDING or (event.node_id, event.iteration) in last
+        ):
             last[event.node_id, event.iteration] = event
     for event in last.values():
         if event.status not in NODE_ENDED:

@@ -173,16 +173,6 @@ async def test_a_full_mailbox_is_answered_busy_at_once(autojump_clock, world):
     await run.stop(force=True)
 
 
-async def test_a_step_is_refused_for_now(autojump_clock, world):
-    """`step` is understood and said not to be there, and the run stays paused."""
-    run = await bring(world, RunStatus.PAUSED)
-    replies: list[Any] = []
-    world.runtime.control(Control(workflow_id="w", action="resume", step=True), replies.append)
-    await trio.testing.wait_all_tasks_blocked()
-    assert (replies[0].ok, replies[0].code, run.status) == (False, "not_supported", RunStatus.PAUSED)
-    await run.stop(force=True)
-
-
 async def test_whoever_asks_a_dying_run_is_answered(autojump_clock, world):
     """Commands that were waiting when the run ended are answered from its record."""
 

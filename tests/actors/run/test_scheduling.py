@@ -1,6 +1,7 @@
 """What runs when: joins, branches, settings of nodes, and graphs that are long or wide."""
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import trio
 import trio.testing
 
 from protocol.messages import NodeChanged, RunStarted
-from protocol.states import NodeStatus, RunStatus
+from protocol.states import ENDED, NodeStatus, RunStatus
 
 
 def took(events, node_id, status):
@@ -348,13 +349,22 @@ async def test_random_graphs_under_random_commands_keep_every_promise(autojump_c
         }
         config |= {"waitTime": dice.choice([0, 0, 700]), "onError": dice.choice(["continue", "continue", "fail"])}
         kinds[name] = (dice.choice(["do", "act"]), config)
-    run = await world.start("; ".join(edges), **kinds, config={"maxConcurrency": dice.choice([1, 2, 100])})
+    breakpoints = dice.sample(names, dice.choice([0, 0, 1, 2]))
+    config = {"maxConcurrency": dice.choice([1, 2, 100]), "breakpoints": breakpoints}
+    run = await world.start("; ".join(edges), **kinds, config=config)
+    step = partial(run.resume, step=True)
     for _ in range(dice.randrange(12)):
         await trio.sleep(dice.random())
-        await dice.choice([run.pause, lambda: run.pause("drain"), run.resume, run.resume])()
+        await dice.choice([run.pause, lambda: run.pause("drain"), run.resume, run.resume, step, step])()
     await run.resume()
     if dice.random() < 0.4:
         await run.stop(force=dice.random() < 0.5)
+    while run.status not in ENDED:
+        await trio.sleep(1)
+        await run.resume()
     summary = await run.wait()
     assert summary.succeeded + summary.failed + summary.skipped + summary.not_begun == summary.total_nodes
-    await world.story(run)
+    story = await world.story(run)
+    for name in names:
+        stops = world.told(story).count(f"{name} pending (breakpoint)")
+        assert stops <= (name in breakpoints), f"{stops} stops at {name}"

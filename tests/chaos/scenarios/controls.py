@@ -23,11 +23,13 @@ RETRY: Final = GRAPHS["retry"]
 Steer = Callable[[Run], Awaitable[object]]
 
 
-def _steered(graph: Graph, *steps: float | Steer, early: Sequence[Steer] = ()) -> Callable[[House], Any]:
+def _steered(
+    graph: Graph, *steps: float | Steer, early: Sequence[Steer] = (), breakpoints: Sequence[str] = ()
+) -> Callable[[House], Any]:
     """Start a run, do one thing after the other – a number is a rest –, and go on until it ends."""
 
     async def play(house: House) -> None:
-        run = house.submit(graph)
+        run = house.submit(graph, config={"breakpoints": list(breakpoints)}) if breakpoints else house.submit(graph)
         for steer in early:
             await steer(run)
         await run.begun()
@@ -47,6 +49,7 @@ def _steered(graph: Graph, *steps: float | Steer, early: Sequence[Steer] = ()) -
 pause, resume, stop = Run.pause, Run.resume, Run.stop
 drain: Steer = partial(Run.pause, mode="drain")
 force: Steer = partial(Run.stop, force=True)
+step: Steer = partial(Run.resume, step=True)
 
 
 PLAYS: Final = {
@@ -62,6 +65,19 @@ PLAYS: Final = {
     "pause in a retry": _steered(RETRY, 1.5, pause, 9, resume),
     "pause in a wait time": _steered(GRAPHS["wait times"], 2, pause, 9, resume),
     "pause in a loop": _steered(GRAPHS["loop"], 0.5, pause, 2, resume),
+    "step by step": _steered(GRAPHS["chain"], 0.5, drain, 2, step, 2, step, 2, step, resume),
+    "step, and step while it drains": _steered(BUSY, pause, 1, step, 0.2, step, 0.2, step, 9, resume),
+    "step into a section, and back": _steered(BUSY, pause, 1, step, 0.5, pause, 4, step, 0.5, resume),
+    "step in a retry": _steered(RETRY, 1.5, pause, 2, step, step, 9, step, 9, step, resume),
+    "step in a loop": _steered(GRAPHS["loop"], 0.5, pause, step, 2, step, 2, step, 2, step, 2),
+    "step in a wait time": _steered(GRAPHS["wait times"], 2, pause, 9, step, 1, stop),
+    "step taken back": _steered(GRAPHS["wait times"], 2, pause, 9, step, 1, pause, 1, step, 0.1, resume),
+    "breakpoint": _steered(GRAPHS["chain"], 2, resume, 0.5, pause, breakpoints=["a"]),
+    "breakpoints side by side": _steered(BUSY, 0.5, resume, 9, resume, 9, resume, breakpoints=["b", "c"]),
+    "breakpoint in a loop": _steered(GRAPHS["loop"], 2, resume, 2, resume, breakpoints=["a"]),
+    "breakpoint withdrawn, stepped from": _steered(BUSY, 0.5, resume, 2, step, 3, step, resume, breakpoints=["b", "c"]),
+    "stop at a breakpoint": _steered(GRAPHS["diamond"], 2, stop, breakpoints=["b"]),
+    "stop while it drains to a breakpoint": _steered(BUSY, 0.5, stop, breakpoints=["b"]),
     "stop in a section": _steered(BUSY, 0.5, stop),
     "stop by force in a section": _steered(BUSY, 0.5, force),
     "stop, then by force": _steered(BUSY, 0.5, stop, 0.1, force),

@@ -7,12 +7,16 @@ import trio
 
 from actors.testing import chaos
 from actors.testing.chaos.world import House
+from protocol.messages import NodeChanged, RunChanged
+from protocol.states import NodeStatus, RunStatus
 from tests.chaos.scenarios.kinds import mortal
 from tests.chaos.scenarios.runs import GRAPHS
 from tests.chaos.scenarios.scenario import FAULTS, Scenario
 
 __all__ = ["SCENARIOS"]
 
+STEPPED: Final = ("chain", "loop", "retry", "effects")
+"""Graphs that are stepped through."""
 RESULTS: Final[dict[str, Any]] = {}
 """What a graph gives without a fault."""
 
@@ -76,10 +80,40 @@ async def paused(house: House) -> None:
     await house.live(second)
 
 
+def _stepped(name: str) -> Callable[[House], Any]:
+    async def play(house: House) -> None:
+        """A run is stepped through from a breakpoint on, in as many lives as it takes."""
+        over = False
+
+        async def body() -> None:
+            nonlocal over
+            if "r1" not in house.journal.run_ids:
+                await house.start(GRAPHS[name], config={"seed": 1, "breakpoints": ["a"]})
+            while runs := house.runtime.unfinished():
+                if runs[0].status is RunStatus.PAUSED:
+                    await runs[0].resume(step=True)
+                await trio.sleep(1)
+            over = not house.journal.killed
+
+        while not over:
+            await house.live(body)
+        stepping, began = False, set[tuple[str, Any]]()
+        for event in house.journal.events("r1"):
+            if isinstance(event, RunChanged):
+                stepping = stepping or event.status is RunStatus.PAUSED
+                began = set() if event.status is RunStatus.RUNNING else began
+            elif stepping and isinstance(event, NodeChanged) and event.status is NodeStatus.RUNNING:
+                began.add((event.node_id, event.iteration))
+                house.expect(len(began) == 1, f"one step starts {began}")
+
+    return play
+
+
 KILL: Final = (chaos.Call("kill"), chaos.Cancel("process"))
 
 SCENARIOS: Final = (
     *(Scenario(f"killed: {name}", _killed(name), faults=KILL, world=mortal()) for name in GRAPHS),
+    *(Scenario(f"killed while stepped: {name}", _stepped(name), faults=KILL, world=mortal()) for name in STEPPED),
     Scenario("left: chain", _left("chain", 0.5), faults=FAULTS, world=mortal()),
     Scenario("left: effects", _left("effects", 1.2), faults=FAULTS, world=mortal()),
     Scenario("left: wait times", _left("wait times", 2), faults=FAULTS, world=mortal()),
