@@ -7,14 +7,17 @@ own.
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
 from actors.hosts import HostList
 from protocol.messages import Json, Level
 
-__all__ = ["Allowed", "Artifacts", "Child", "Driver", "Fired", "NodeContext", "Picture"]
+__all__ = ["DRIVER_NOTE", "Allowed", "Artifacts", "Child", "Driver", "Fired", "NodeContext", "Picture"]
+
+DRIVER_NOTE: Final = "driver"
+"""Key of the note from which a driver goes on after a crash. It belongs to the run, and outlives the node that acts."""
 
 C_co = TypeVar("C_co", covariant=True)
 T = TypeVar("T")
@@ -72,6 +75,9 @@ class Driver(Protocol):
     async def screenshot(self, ctx: "NodeContext[Any]", *, full: bool) -> "Picture":
         """A PNG of what is seen; `full`: of the whole page."""
         ...
+
+    async def close(self) -> None:
+        """Leave nothing behind, within seconds. The run calls it once, shielded, when none of its nodes runs any more."""
 
 
 @attrs.frozen

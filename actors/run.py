@@ -20,9 +20,10 @@ neither forgets a step nor takes two. The drain of a step waits for its node to 
 included, or a step would never get past a `wait`; only a node that waits for a person is cut, for answers that come
 meanwhile are kept, and one that waits for a child, which pauses with its parent and is stepped by itself.
 
-*The end.* When nothing is left to do the generation is closed; when it has ended, `_end` writes the one ending – after
-that nothing of the run runs. A command that comes while the ending is committed waits and is answered as to a run that
-has ended. Then the mailbox is closed, and whoever still comes is answered from the record.
+*The end.* When nothing is left to do the generation is closed; when it has ended, the driver closes what the run has
+opened through it (a page, bounded), and `_end` writes the one ending – after that nothing of the run runs. A command
+that comes while the ending is committed waits and is answered as to a run that has ended. Then the mailbox is closed,
+and whoever still comes is answered from the record.
 
 *A run that goes on.* A run that another process left is folded from the journal (`actors.recovery`) before its actor
 begins, and goes on in the state in which it was: paused ones stay paused, what was running runs again.
@@ -51,6 +52,7 @@ from actors.answers import (
     Record,
 )
 from actors.children import PARENT_STOPPED, Children
+from actors.context import DRIVER_NOTE
 from actors.errors import Fenced
 from actors.expressions import Scope
 from actors.generations import Generations, Left, Strayed
@@ -214,7 +216,7 @@ class RunActor:
             recorder=self._recorder,
             spawn=self._generations.spawn,
             fail=self._fail,
-            port=make_port(self, self._expression_scope),
+            port=(port := make_port(self, self._expression_scope)),
             clock=self._clock,
             timers=self._timers,
             slots=plan.slots,
@@ -224,6 +226,7 @@ class RunActor:
             dry_run=plan.config.dry_run,
             end_child=self.children.stop,
         )
+        self._driver = port.driver
         self._questions = Questions(self._recorder, noted=self._schedule.noted)
         self._steering = Steering(self, recorder=self._recorder, questions=self._questions)
         self._replies = self._steering.replies
@@ -287,7 +290,7 @@ class RunActor:
         # These refer to it in turn. Without them its memory is free as soon as nobody asks for it any more; with them,
         # only when the garbage collector comes, and of a server with much to do that is minutes later.
         self._schedule.close()
-        del self._schedule, self._steering, self._questions, self._timers, self._nagging, self._recorder
+        del self._driver, self._schedule, self._steering, self._questions, self._timers, self._nagging, self._recorder
 
     def halt(self, cause: str = "shutdown") -> None:
         """Stop with the usual grace: the runtime ends, or (`parent_stopped`) the run around this one lets it go."""
@@ -369,19 +372,11 @@ class RunActor:
 
     async def _supervise(self, past: Past | None) -> None:  # noqa: ASYNC910  ditto
         try:
-            async with trio.open_nursery() as nursery:
-                self._nursery = nursery
-                try:
-                    if past is None or past.view.status is RunStatus.PENDING:
-                        self._begin()
-                    else:
-                        self._go_on(past)
-                    await self._serve(nursery)
-                except BaseException as error:
-                    # Nobody serves the mailbox any more: who waits in a section for an answer has its grace, no more.
-                    self._cancel("internal_error" if isinstance(error, Exception) else "shutdown")
-                    raise
-                nursery.cancel_scope.cancel()
+            try:
+                await self._live(past)
+            finally:
+                with trio.CancelScope(shield=True):
+                    await self._driver.close()
             if self.leaving:
                 await self.durable()
             elif not self._scope.cancel_called:
@@ -389,6 +384,21 @@ class RunActor:
         except* Exception as bugs:  # noqa: BLE001  told as `internal_error`
             # Ctrl-C in a node, and being cut off, are no bugs: they go on to whoever runs the program.
             await self._crashed(bugs.exceptions[0] if len(bugs.exceptions) == 1 else bugs)
+
+    async def _live(self, past: Past | None) -> None:  # noqa: ASYNC910  ditto
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                if past is None or past.view.status is RunStatus.PENDING:
+                    self._begin()
+                else:
+                    self._go_on(past)
+                await self._serve(nursery)
+            except BaseException as error:
+                # Nobody serves the mailbox any more: who waits in a section for an answer has its grace, no more.
+                self._cancel("internal_error" if isinstance(error, Exception) else "shutdown")
+                raise
+            nursery.cancel_scope.cancel()
 
     def _begin(self) -> None:
         plan, workflow = self.plan, self.view.workflow
@@ -744,7 +754,7 @@ class RunActor:
             self._schedule.settle()
 
     def _noted(self, message: Noted) -> None:
-        if not message.key.startswith(VAR):
+        if not message.key.startswith(VAR) and message.key != DRIVER_NOTE:
             self._schedule.noted(message.task, message.key)
         self._recorder.note(message.key, message.value)
         if message.written is not None:

@@ -5,10 +5,10 @@
         async for event in run.events():
             ...
 
-Theory of operation: `open_runtime` opens, in this order, the artifacts' folder, the journal, the hub, the watchdog
-and a nursery in which every run is one task (`RunActor.live`). Each of these actors shields itself, so a cancel from
+Theory of operation: `open_runtime` opens, in this order, the artifacts' folder, the journal, the hub, the browser (which
+starts when a node needs it), the watchdog and a nursery in which every run is one task (`RunActor.live`). Each of these actors shields itself, so a cancel from
 outside reaches the user's own block and nothing else; then the runtime ends them, in the order of death: what
-registered with `at_end` (servers), the runs, the hub, the journal. All runs are told at once to come to rest – or to
+registered with `at_end` (servers), the runs, the browser, the hub, the journal. All runs are told at once to come to rest – or to
 stop, cause `shutdown`, if their journal has no tomorrow; those that have not when the shutdown's grace is over are
 cancelled hard. Neither claims an ending that did not happen: what a durable journal holds goes on at the next start.
 
@@ -16,6 +16,7 @@ cancelled hard. Neither claims an ending that did not happen: what a durable jou
 from its submit to its end; of an ended one only its summary is kept, as long as the journal keeps it.
 """
 
+import importlib.util
 import itertools
 import logging
 import math
@@ -33,8 +34,11 @@ import trio
 
 from actors.answers import answer_ended, answer_lost
 from actors.artifacts import ArtifactStore, open_artifacts
+from actors.browser.driver import BrowserDriver
+from actors.browser.search import INSTALL_EXTRA, Wanted
+from actors.browser.service import Browsers, open_browsers
 from actors.children import PARENT_STOPPED, Ending, Family
-from actors.context import Allowed
+from actors.context import Allowed, Driver
 from actors.errors import ActorsError, Busy, JournalError, NodeError, RunActive, ShuttingDown, UnknownRun
 from actors.expressions import Scope
 from actors.handle import Run
@@ -48,6 +52,7 @@ from actors.observer import NULL, Observer
 from actors.records import Records
 from actors.recovery import Past, read
 from actors.registry import Registry
+from actors.reports import Noted
 from actors.run import Plan, RunActor
 from actors.settings import Settings
 from actors.simulated import SimulatedDriver
@@ -112,6 +117,7 @@ async def open_runtime(
         open_artifacts(settings.artifacts) as runtime.artifacts,
         journal or open_journal(settings.journal or "memory:") as runtime.journal,
         open_hub(runtime.journal, plan=runtime.plan, observer=observer, wall=wall) as runtime.hub,
+        open_browsers(Wanted(settings.browser_path, settings.browser_channel)) as runtime.browsers,
         open_watchdog(warn=settings.step_warn, limit=settings.step_limit, on_warn=runtime.stuck),
         trio.open_nursery() as nursery,
     ):
@@ -136,6 +142,7 @@ class Runtime:
     artifacts: ArtifactStore
     journal: Journal
     hub: Hub
+    browsers: Browsers
     nursery: trio.Nursery
 
     def __init__(self, settings: Settings, registry: Registry, observer: Observer, wall: Callable[[], float]) -> None:
@@ -235,8 +242,8 @@ class Runtime:
         if len(self._runs) >= self.settings.max_runs:
             raise Busy(f"{len(self._runs)} runs are unfinished, as many as max_runs allows; try again later")
         parsed, odd = parse_execution_config(spec.config)
-        if parsed.driver != "simulated":
-            raise BadField([("config.driver", f"{parsed.driver!r} is not there; this server has 'simulated'")])
+        if parsed.driver == "browser" and not parsed.dry_run and importlib.util.find_spec("playwright") is None:
+            raise BadField([("config.driver", f"this server has no real browser: {INSTALL_EXTRA}")])
         found = self._validate(spec.graph, parsed, needs_start=spec.needs_start)
         if found.workflow is None:
             raise InvalidWorkflow([*found.errors, *found.warnings])
@@ -659,7 +666,7 @@ class Runtime:
             scope=scope,
             wall=self.wall,
             now=actor.clock.now,
-            driver=SimulatedDriver(),
+            driver=self._driver(plan, view, mailbox, actor),
             artifacts=self.artifacts.of(plan.run_id),
             allowed=self.allowed,
             observer=self.observer,
@@ -668,6 +675,16 @@ class Runtime:
             max_result=self.settings.max_result,
             abandoned=actor.abandoned.append,
             family=self._family(actor),
+        )
+
+    def _driver(self, plan: Plan, view: View, mailbox: Mailbox, actor: RunActor) -> Driver:
+        if plan.config.driver == "simulated":
+            return SimulatedDriver()
+        return BrowserDriver(
+            self.browsers,
+            notes=view.notes,
+            note=lambda task, key, value: mailbox.report(Noted(key, value, task)),
+            order=lambda: actor.tasks,
         )
 
 

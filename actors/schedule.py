@@ -287,7 +287,9 @@ class Schedule:
         elif region in self._cut:
             self.skip(task.node_id, region, "break")
         elif outcome.cause == "timeout":
-            self.failed(step, region, timed_out(step), attempt=task.attempt, halting=halting)
+            # A node that gave up by itself a moment before knows more about it.
+            error = outcome.error if getattr(outcome.error, "code", None) == "timeout" else None
+            self.failed(step, region, error or timed_out(step), attempt=task.attempt, halting=halting)
         elif outcome.cause is not None or outcome.error is None:
             self._interrupted(outcome, halting=halting)
         else:

@@ -198,6 +198,14 @@ class Settings:
     history_runs: int | None = _setting(1_000, "Ended runs that are kept; `all` for all of them.", _at_least(0))
     history_days: float | None = _setting(None, "Days that ended runs are kept.", _at_least(0), _finite)
 
+    # The real browser
+    browser_path: str | None = _setting(
+        None, "Program of the browser that runs with `driver: browser` use; default: `callboard doctor` says which."
+    )
+    browser_channel: str | None = _setting(
+        None, "An installed one instead, by its name: `chrome`, `msedge`, `chrome-beta`, …"
+    )
+
     # Limits
     max_connections: int = _setting(10_000, "Connections at a time.", _at_least(1))
     max_message: Size = _setting(16 * MIB, "Largest message or request body that is taken.", _at_least(1))

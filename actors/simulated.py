@@ -78,6 +78,9 @@ class SimulatedDriver:
         ctx.log("info", f"Simulated: a picture of {'the whole page' if full else 'what is in view'}")
         return Picture(_png(), WIDTH, HEIGHT)  # noqa: ASYNC910  nothing to wait for
 
+    async def close(self) -> None:  # noqa: ASYNC910  ditto
+        """There is nothing to close."""
+
     async def _act(self, ctx: NodeContext[Any], name: str, remark: str) -> None:
         async def act() -> None:  # noqa: ASYNC910  nothing to wait for
             ctx.log("info", f"Simulated: {remark}")

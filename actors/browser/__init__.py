@@ -1,0 +1,1 @@
+"""A real browser for the nodes of runs: Playwright, bridged to trio. The extra `callboard[browser]`."""
