@@ -5,11 +5,13 @@ page in the runtime's browser; the run closes it (`close`) after its last node a
 nothing of it is left then. On a page one act is made at a time, in the order in which the nodes were started; its
 nodes wait for their turn in it.
 
-*Two phases.* A click waits, unshielded, until the element could be clicked (Playwright's trial); a cancel ends that
-within milliseconds, and nothing was clicked. Then it acts inside `once`, where neither a pause nor a stop cuts it,
-and with a short timeout; an element that went away meanwhile is waited for again. After a timeout Playwright's call
-log tells whether the button was already pressed: what was sent is never sent again. Typing is alike. Conditions look
-once, and never wait for an element.
+*Two phases.* A click waits, unshielded, until the element could be clicked; a cancel ends that within milliseconds.
+The wait tries to hover and not to click: Playwright's trial of a click does press the button, and keeps the events from
+most of the page but not from listeners of its window, nor after a cancel in mid-press. Then it acts inside `once`,
+where neither a pause nor a stop cuts it, and with a short timeout; an element that went away meanwhile is waited for
+again. It is Playwright's full click (without `no_wait_after`, which tells a click that missed a moving element as
+done). After a timeout its call log tells whether the button was pressed: what was sent is never sent again. Typing is
+alike. Conditions look once, and never wait for an element.
 
 *What is left of a page.* After each act the address and the storage (cookies, local storage) are noted in the run. When
 the page is lost – the browser died, the server was killed – the next act opens another one there and warns; where
@@ -118,13 +120,15 @@ class BrowserDriver:
             ctx.log("warn", f"appName {app!r} starts nothing in a browser; give a url")
         async with self._act(ctx, f"open {url}", fresh=url is not None) as tab:
             if url is not None:
-                await self._wait(ctx, tab.page.goto, _address(url))
+                await self._wait(tab.page.goto, _address(url))
             await self._remember(ctx, tab)
 
     async def click(self, ctx: NodeContext[Any], selector: str, *, button: str, count: int, nth: int | None) -> None:
         """Wait until the element can be clicked, then click."""
         if self._done(ctx, "click"):
             return
+        from playwright.async_api import expect
+
         async with self._act(ctx, f"click {selector!r}") as tab:
             element = _find(tab.page, selector, nth)
             how: dict[str, Any] = {"button": button, "click_count": count}
@@ -135,7 +139,8 @@ class BrowserDriver:
                 await self._remember(ctx, tab)
 
             while True:
-                await self._wait(ctx, element.click, trial=True, until=until, **how)
+                await self._wait(element.hover, trial=True, until=until)
+                await self._expect(f"click {selector!r}", expect(element).to_be_enabled, until)
                 try:
                     await ctx.once("click", act)
                 except _NotYetError:
@@ -163,10 +168,7 @@ class BrowserDriver:
                 await self._remember(ctx, tab)
 
             while True:
-                try:
-                    await self._wait(ctx, expect(element).to_be_editable, until=until)
-                except AssertionError as error:
-                    raise NodeError(str(error), code="timeout") from error
+                await self._expect(f"type into {selector!r}", expect(element).to_be_editable, until)
                 try:
                     await ctx.once("fill", act)
                 except _NotYetError:
@@ -179,6 +181,7 @@ class BrowserDriver:
         Of several elements one is enough that is visible; the text is that of the first.
         """
         async with self._act(ctx, f"look at {selector!r}") as tab:
+            await self._parsed(tab)
             element = _find(tab.page, selector, None)
             if operator in ("visible", "hidden"):
                 seen = await self._look(element.filter(visible=True).count) > 0
@@ -192,10 +195,22 @@ class BrowserDriver:
             await self._remember(ctx, tab)
         return holds
 
+    async def wait_for(self, ctx: NodeContext[Any], selector: str, *, state: str, nth: int | None = None) -> None:
+        """Wait until an element is attached, visible, hidden or detached; of several one that is there is enough."""
+        async with self._act(ctx, f"wait until {selector!r} is {state}") as tab:
+            element = _find(tab.page, selector, nth)
+            if state in ("visible", "hidden"):
+                # Hidden: none is visible.
+                element = element.filter(visible=True)
+            how = "attached" if state in ("visible", "attached") else "detached"
+            await self._wait(element.first.wait_for, state=how)
+            await self._remember(ctx, tab)
+
     async def screenshot(self, ctx: NodeContext[Any], *, full: bool) -> Picture:
         """A PNG of the page."""
         async with self._act(ctx, "take a picture") as tab:
-            png = await self._wait(ctx, tab.page.screenshot, full_page=full)
+            await self._parsed(tab)
+            png = await self._wait(tab.page.screenshot, full_page=full)
             await self._remember(ctx, tab)
         width, height = struct.unpack(">II", png[_PNG_SIZE])
         return Picture(png, width, height)
@@ -268,7 +283,7 @@ class BrowserDriver:
 
         try:
             if url != "about:blank":
-                await self._wait(ctx, tab.page.goto, url)
+                await self._wait(tab.page.goto, url)
         except Error as error:
             raise NodeError(
                 f"the page of this run is lost ({why}), and {url} can not be opened again: {error.message}",
@@ -348,11 +363,24 @@ class BrowserDriver:
     # Acts
 
     async def _wait(
-        self, ctx: NodeContext[Any], fn: Callable[..., Awaitable[T]], /, *args: Any, until: float | None = None, **how: Any
+        self, fn: Callable[..., Awaitable[T]], /, *args: Any, until: float | None = None, **how: Any
     ) -> T:
         """Something of Playwright's that waits, until it is time to give up."""
         left = (_deadline() if until is None else until) - trio.current_time()
-        return await self._browsers.call(fn, *args, timeout=max(1.0, left * 1000), **how)
+        return await self._browsers.call(fn, *args, timeout=max(1, round(left * 1000)), **how)
+
+    async def _expect(self, what: str, fn: Callable[..., Awaitable[None]], until: float) -> None:
+        """An expectation of Playwright's, waited for.
+
+        Raises:
+            NodeError: code `timeout`: it was not met.
+        """
+        try:
+            await self._browsers.call(fn, timeout=max(1, round((until - trio.current_time()) * 1000)))
+        except AssertionError as error:
+            # What follows the log is what the element holds, which may be a password.
+            why = str(error).partition("\nAria snapshot:")[0].strip()
+            raise NodeError(f"could not {what}: {why}", code=_code(why, default="timeout")) from None
 
     async def _look(self, fn: Callable[..., Awaitable[T]], /, *args: Any) -> T:
         """Something of Playwright's that waits for nothing, and takes no timeout.
@@ -363,6 +391,13 @@ class BrowserDriver:
         with trio.move_on_after(LOOK_S):
             return await self._browsers.call(fn, *args)
         raise NodeError(f"the page has not answered for {LOOK_S:g} s", code="timeout")
+
+    async def _parsed(self, tab: _Tab) -> None:
+        """A click may have led to a page that is only half there: it is looked at when it is, or does not come."""
+        from playwright.async_api import TimeoutError as PlaywrightTimeout
+
+        with contextlib.suppress(PlaywrightTimeout):
+            await self._browsers.call(tab.page.wait_for_load_state, "domcontentloaded", timeout=LOOK_S * 1000)
 
     async def _press(self, ctx: NodeContext[Any], element: "Locator", how: Mapping[str, Any]) -> None:
         """Click, once.
@@ -395,18 +430,14 @@ class BrowserDriver:
             message = message.replace(secret, "…").replace(orjson.dumps(secret).decode()[1:-1], "…")
         lost = self._tab.lost if self._tab is not None else ""
         if isinstance(error, PlaywrightTimeout):
-            code = "timeout"
-        elif lost or "has been closed" in message or "crashed" in message:
-            code = CRASHED
-            message = f"the page is lost ({lost or 'the browser ended'}); a retry would get a new one"
-        elif "strict mode violation" in message:
-            code, message = "ambiguous_selector", f"{message}\nSay which with `nth` (0 is the first), or select better."
-        elif "net::ERR" in message:
-            code = "page_failed"
-        else:
-            code = "browser_failed"
-        if code == CRASHED and self._tab is not None:
-            self._lose(self._tab, "the browser ended")
+            return NodeError(f"could not {what}: {message}", code="timeout")
+        if lost or "has been closed" in message or "crashed" in message:
+            if self._tab is not None:
+                self._lose(self._tab, "the browser ended")
+            why = f"the page is lost ({lost or 'the browser ended'}); a retry would get a new one"
+            return NodeError(f"could not {what}: {why}", code=CRASHED)
+        if (code := _code(message, default="browser_failed")) == "ambiguous_selector":
+            message += "\nSay which with `nth` (0 is the first), or select better."
         return NodeError(f"could not {what}: {message}", code=code)
 
     async def _picture(self, ctx: NodeContext[Any], code: str) -> None:
@@ -421,6 +452,16 @@ class BrowserDriver:
             ctx.log("warn", f"no picture of the page could be kept: {str(error).splitlines()[0]}")
         else:
             ctx.log("info", f"the page as it was: {ctx.artifacts.url(name)}", artifact=name)
+
+
+def _code(message: str, *, default: str) -> str:
+    """What sort of error Playwright's text tells of."""
+    signs = {
+        "strict mode violation": "ambiguous_selector",
+        "while parsing": "bad_selector",
+        "net::ERR": "page_failed",
+    }
+    return next((code for sign, code in signs.items() if sign in message), default)
 
 
 def _find(page: "Page", selector: str, nth: int | None) -> "Locator":

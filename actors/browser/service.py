@@ -41,6 +41,10 @@ CLOSE_S: Final = 5.0
 CONTEXT_S: Final = 10.0
 """For a new context; 0.1 s is usual."""
 
+_NOT_OURS: Final = ("Cannot find command to respond", "Cannot find object to")
+"""What Playwright stumbled over in a message from its driver, it raises from the next call, before that is sent; so it
+is called again. Seen with 1.65.2, once in some hundred runs on a machine with much to do."""
+
 _logger: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -116,6 +120,11 @@ class Browsers:
         if self._bridge is None:
             raise NodeError("the browser is closed", code=CRASHED)
         try:
+            try:
+                return await self._bridge.call(fn, *args, **kwargs)
+            except Exception as error:
+                if not any(sign in str(error) for sign in _NOT_OURS):
+                    raise
             return await self._bridge.call(fn, *args, **kwargs)
         except BridgeClosed as error:
             raise NodeError(str(error), code=CRASHED) from error
