@@ -153,6 +153,7 @@ class NodeTask:
         "cancelled_at",
         "cause",
         "idempotency_key",
+        "in_child",
         "in_doubt",
         "inputs",
         "iteration",

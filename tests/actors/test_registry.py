@@ -67,16 +67,18 @@ def problems(config, driver="simulated", spec=sample):
 
 
 def test_the_builtin_kinds_are_there():
-    """Each kind of the first issue is registered, describes itself and accepts an empty config, but `subflow`."""
+    """Each kind is registered and describes itself; only what means nothing without a key requires it."""
+    needed = {"subflow": "workflow", "http": "url", "command": "argv"}
     registry = Registry.builtin()
     assert set(registry.kinds) == {
         "start", "click", "input", "wait", "condition", "loop", "screenshot",
-        "set", "log", "switch", "end", "fail", "break", "continue", "subflow",
+        "set", "log", "switch", "end", "fail", "break", "continue",
+        "subflow", "http", "command", "input_request",
     }  # fmt: skip
     for spec in registry.kinds.values():
         assert spec.description.endswith(".")
-        needed = [("bad_config", "workflow", "is required", "error")] if spec.name == "subflow" else []
-        assert spec.check({}, "simulated") == needed
+        missing = [("bad_config", needed[spec.name], "is required", "error")] if spec.name in needed else []
+        assert spec.check({}, "simulated") == missing
 
 
 def test_default_waits_of_the_origin():
