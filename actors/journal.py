@@ -17,7 +17,7 @@ is room. Which journals there are: `actors.journals`; what each must do is a tes
 What this file does not know: what an event means, who hears of it, and how a run is recovered.
 """
 
-from collections.abc import AsyncIterator, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Generator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -123,6 +123,8 @@ class Keep:
     """Since the run ended."""
     runs: int | None = None
     """The newest ended ones."""
+    spare: Collection[str] = ()
+    """Ids of runs that are kept in any case, for somebody still needs them; they count all the same."""
 
 
 @attrs.frozen

@@ -51,7 +51,7 @@ import trio
 from actors.answers import (
     Record,
 )
-from actors.children import PARENT_STOPPED, Children
+from actors.children import CHILD, PARENT_STOPPED, Children
 from actors.context import DRIVER_NOTE
 from actors.errors import Fenced
 from actors.expressions import Scope
@@ -318,6 +318,14 @@ class RunActor:
         number = self.view.notes.get(_CHILDREN, 0) + 1
         self._recorder.note(_CHILDREN, number)
         return f"{self.plan.run_id}.{number}"
+
+    @property
+    def children_noted(self) -> Sequence[str]:
+        """The ids of children, ended or not, whose results a node may still ask for."""
+        notes = self.view.notes
+        if _CHILDREN not in notes:
+            return ()
+        return [note["run_id"] for key, note in notes.items() if key.startswith(CHILD)]
 
     def orphan(self, run_id: str) -> None:
         """A child has ended, or is gone."""

@@ -411,7 +411,6 @@ class Runtime:
 
     async def recover(self) -> None:
         """Go on with the runs that the journal holds and nobody executes. Called by `open_runtime` before its block."""
-        await self._forget_old()
         lives: list[tuple[RunActor, Claim, Past]] = []
         while claims := await self.journal.claim(limit=CLAIMED_AT_ONCE, lease=LEASE_SECONDS):
             for claim in claims:
@@ -419,6 +418,7 @@ class Runtime:
                     lives.append(await self._recover(claim))
                 except (UnknownRun, ProtocolError, JournalError):
                     _logger.exception("run %s can not go on, and stays as it is", claim.run_id)
+        await self._forget_old()
         # None of them goes on before every child is its parent's again: a parent waits for its children's end.
         for actor, _, past in lives:
             await self._give_back(actor, past)
@@ -491,7 +491,8 @@ class Runtime:
         await self._forget_old()
 
     async def _forget_old(self) -> None:  # noqa: ASYNC910  without limits there is nothing to forget
-        keep = Keep(days=self.settings.history_days, runs=self.settings.history_runs)
+        needed = [run_id for actor in self._actors.values() for run_id in actor.children_noted]
+        keep = Keep(days=self.settings.history_days, runs=self.settings.history_runs, spare=frozenset(needed))
         if keep.runs is None and keep.days is None:
             return  # noqa: ASYNC910  ditto
         trimmed = (await self.journal.trim(keep)).run_ids

@@ -236,6 +236,7 @@ class MemoryJournal:
         too_many = 0 if keep.runs is None else max(len(ended) - keep.runs, 0)
         # An ending is stamped with the time of day, so its age is measured by it too.
         oldest = float("-inf") if keep.days is None else time.time() - keep.days * DAY_SECONDS
+        ended = [record for record in ended if record.run_id not in keep.spare]
         forgotten = [record for index, record in enumerate(ended) if index < too_many or record.end() < oldest]
         for record in forgotten:
             del self._records[record.run_id]

@@ -158,8 +158,9 @@ class Trim:
         rows = connection.execute(
             "SELECT number, run_id, last_seq, ended_at FROM runs WHERE closed IS NOT NULL"
             " ORDER BY ended_at, number LIMIT ?",
-            (TRIM_RUNS,),
+            (TRIM_RUNS + len(self.keep.spare),),
         ).fetchall()
+        rows = [row for row in rows if row[1] not in self.keep.spare][:TRIM_RUNS]
         self.forgotten = [
             (number, run_id, last_seq)
             for index, (number, run_id, last_seq, ended_at) in enumerate(rows)

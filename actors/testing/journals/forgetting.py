@@ -52,6 +52,18 @@ class Forgetting(JournalTests):
             assert list((await journal.trim(Keep(days=0.5))).run_ids) == ["r2"]
             assert [row.run_id for row in (await journal.list_runs()).runs] == ["r3"]
 
+    async def test_what_is_still_needed_is_spared(self) -> None:
+        """However many are, and whichever limit they are over; the next older ones are not taken in their place."""
+        async with self.opened() as journal:
+            for number in range(40):
+                await over(journal, f"r{number}", f"w{number}", at=200.0 + number)
+            spare = {f"r{number}" for number in range(30)}
+            assert sorted((await journal.trim(Keep(runs=35, days=1e9, spare=spare))).run_ids) == sorted(
+                f"r{number}" for number in range(30, 35)
+            )
+            assert len((await journal.trim(Keep(runs=0, spare=spare))).run_ids) == 5
+            assert len((await journal.trim(Keep(runs=0))).run_ids) == 30
+
     async def test_an_open_run_is_never_forgotten(self) -> None:
         """However old it is; and it goes on as if nothing had happened."""
         async with self.opened() as journal:

@@ -518,3 +518,26 @@ async def test_what_is_paused_by_hand_stays_so_over_a_crash(autojump_clock, worl
         assert (await child.resume()).ok
         await run.wait()
         assert run.status is RunStatus.COMPLETED
+
+
+async def test_a_childs_history_is_kept_as_long_as_its_node_may_ask_for_it(autojump_clock, world):
+    """A crash between the child's end and the parent's record, and no history kept: nothing inside is done again."""
+    town, tape = Town(), Tape()
+    async with opened(tape, town) as runtime:
+        run = await runtime.start(nested(), run_id="r")
+        await run.wait()
+    closed = [call for call, (what, args, said) in enumerate(tape.calls) if what == "append" and said["close"]]
+    assert [tape.calls[call][1][0] for call in closed] == ["r.1", "r"]
+    again = Town()
+    settings = Settings(history_runs=0)
+    cut = await tape.cut(closed[0] + 1)
+    async with open_runtime(
+        settings=settings, journal=cut, registry=again.registry(), wall=trio.current_time
+    ) as runtime:
+        parent = runtime.run("r")
+        assert parent is not None
+        await parent.wait()
+        assert parent.status is RunStatus.COMPLETED
+        await trio.testing.wait_all_tasks_blocked()
+        assert (await runtime.list_runs()).runs == []
+    assert (again.effects, again.done) == ([], ["r/y"])
