@@ -635,7 +635,7 @@ class RunActor:
                 return asks
             if isinstance(message, Ask):
                 asks.append(message)
-            elif isinstance(message, _Halt) and self.status is RunStatus.RUNNING:
+            elif isinstance(message, _Halt):
                 self._halting_once(message.cause)
             elif isinstance(message, _Order):
                 self._ordered(message.control)

@@ -11,7 +11,7 @@ import trio.testing
 from actors import NodeContext, Run, Runtime, Settings, open_runtime
 from actors.testing.flows import flow
 from protocol.errors import InvalidWorkflow
-from protocol.messages import Event, NodeChanged, RunEnded
+from protocol.messages import Control, Event, NodeChanged, RunEnded
 from protocol.states import ENDED, NodeStatus, RunStatus
 from tests.actors.run.test_recovery import Tape, Town, folded, killed, opened, results
 
@@ -135,6 +135,17 @@ async def test_what_is_paused_by_hand_is_resumed_by_hand(autojump_clock, world):
     assert (await child.resume()).ok
     await world.story(run)
     assert run.status is RunStatus.COMPLETED
+
+
+async def test_it_may_be_told_all_before_it_has_begun(autojump_clock, world):
+    """A pause and a stop of the parent, in the instant in which its node has started the child: both count."""
+    run = world.runtime.submit(inside(), needs_start=False)
+    actor = world.runtime._actors[run.id]
+    actor.order(Control(action="pause"))
+    actor.halt("parent_stopped")
+    with trio.fail_after(60):
+        summary = await run.wait()
+    assert (summary.status, summary.cancelled_by, summary.not_begun) == ("stopped", "parent_stopped", 2)
 
 
 @pytest.mark.parametrize("paused", [False, True])
