@@ -8,15 +8,17 @@ so an expression gets no more than it names: the lexer finds `nodes.a` and `node
 are taken out of the scope; an index that is computed (`nodes[vars.x]`) takes all of them. The scope is therefore asked
 for single names, its data for single members, and both may be lazy.
 
-An expression runs on the event loop and inside compiled code, where nothing can interrupt it. Its length, the nesting
-and – from the lengths of the data it is given – the time of its list macros are therefore bounded before it runs; its
-regular expressions take linear time. What remains is the size of strings and lists that it joins with `+`.
+An expression runs on the event loop and inside compiled code, where nothing can interrupt it. Its length and nesting,
+the time of its list macros and regular expressions, and the size of what it joins with `+` are therefore bounded before
+it runs, from its text and the extent of the data it is given. A pattern has to be spelled out, for it is weighed when
+the graph is submitted (`actors.patterns`).
 """
 
 import base64
 import datetime as dt
 import functools
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
@@ -28,6 +30,7 @@ import orjson
 
 from actors.errors import ExpressionError
 from actors.lexer import MAX_LENGTH, NAMES, NARROWED, Analysis, References, analyse, split, union
+from actors.patterns import Cost, cost
 from protocol.messages import Json
 
 __all__ = [
@@ -45,14 +48,35 @@ __all__ = [
     "survey",
 ]
 
-MAX_ESTIMATE_US: Final = 1_000_000.0
-"""How long the list macros of one expression may take: as long as a step may be before the watchdog names it."""
+MAX_ESTIMATE_US: Final = 100_000.0
+"""How long the list macros and patterns of one config may take: nobody notices a loop that is held for so long."""
+
+MAX_PATTERN_US: Final = 30_000.0
+"""Of that, to compile the patterns of one expression once."""
+
+MAX_TEXT: Final = 32 * 2**20
+"""Characters that an expression, or a text with expressions in it, may make."""
+
+FEW: Final = 8
+"""Sums that are not worth a look at the data."""
 
 STEP_US: Final = 0.25
 """One turn of a list macro, as measured with common-expression-language 0.10."""
 
 COPY_US: Final = 0.022
 """One element of the list that `map` and `filter` copy on each turn, measured likewise."""
+
+NESTED: Final = 10.0
+"""How many times that each value takes which an element of the list has in it, likewise."""
+
+ADD_US: Final = 0.03
+"""One element of a list that is added to another; each of many sums copies what the ones before it have made."""
+
+JOIN_US: Final = 0.0005
+"""One character of a text, likewise."""
+
+LOOK_US: Final = 0.05
+"""One element of the list in which `in` looks for something, likewise."""
 
 _TYPES: Final = frozenset(
     {"bool", "bytes", "double", "int", "list", "map", "null_type", "optional", "string", "type", "uint"}
@@ -105,7 +129,7 @@ class Template:
         Raises:
             ExpressionError: an expression failed; the text names node, field and expression.
         """
-        return self._root.resolve(scope if callable(scope) else scope.__getitem__, node)
+        return self._root.resolve(scope if callable(scope) else scope.__getitem__, _Going(node))
 
 
 def compile_value(value: Json) -> Template | None:
@@ -155,19 +179,32 @@ def matches(text: str, pattern: str) -> bool:
     """Whether a regular expression is found in the text, in time linear in both.
 
     Raises:
-        ValueError: the pattern is not a regular expression.
+        ValueError: the pattern is not a regular expression, or too large.
     """
+    weight = cost(pattern)
+    if weight.compile_us + weight.scan_us(len(text)) > MAX_ESTIMATE_US:
+        raise ValueError(f"the pattern is too large for a text of {len(text)} characters")
     try:
         return bool(_call(_program("text.matches(pattern)").execute, {"text": text, "pattern": pattern}))
     except Exception as exc:
         raise ValueError(_first_line(exc)) from exc
 
 
+@attrs.define(eq=False)
+class _Going:
+    """One resolution of one config."""
+
+    node: str
+    """The node's id."""
+    spent_us: float = 0.0
+    """The estimates so far."""
+
+
 @attrs.frozen(eq=False)
 class _Constant:
     value: Json
 
-    def resolve(self, scope: Callable[[str], Any], node: str) -> Json:
+    def resolve(self, scope: Callable[[str], Any], going: _Going) -> Json:
         return self.value
 
 
@@ -178,12 +215,14 @@ class _Compiled:
     program: Any
     """cel.Program, which publishes no types."""
     analysis: Analysis
+    costs: Sequence[Cost]
+    """Of its patterns."""
 
     @property
     def references(self) -> References:
         return self.analysis.references
 
-    def resolve(self, scope: Callable[[str], Any], node: str) -> Json:
+    def resolve(self, scope: Callable[[str], Any], going: _Going) -> Json:
         data = {}
         for name, members in self.references.items():
             try:
@@ -194,20 +233,39 @@ class _Compiled:
                 wanted = value if members is None else members
                 value = {key: value[key] for key in wanted if key in value}
             data[name] = value
-        if self.analysis.macros:
-            self._refuse_long(data, node)
+        facts = self.analysis
+        if facts.macros or facts.patterns or facts.joins > FEW:
+            self._refuse_costly(data, going)
         try:
             return _json(_call(self.program.execute, data))
         except Exception as exc:  # noqa: BLE001  # whatever CEL raises is this node's failure, and is raised as such
-            self._fail(_reason(exc, self.references, data), node, exc)
+            self._fail(_reason(exc, self.references, data), going.node, exc)
 
-    def _refuse_long(self, data: Mapping[str, Any], node: str) -> None:
+    def _refuse_costly(self, data: Mapping[str, Any], going: _Going) -> None:
         facts = self.analysis
-        length = float(_longest(data) * (1 + facts.sums) + facts.commas)
-        turns = length**facts.depth
-        estimate = facts.macros * turns * (STEP_US + (COPY_US * length if facts.copies else 0.0))
+        elements, characters, values = _extent(data)
+        length = (elements + facts.commas + 1) * _growth(facts.sums, facts.macros)
+        turns = min(length, 1e6) ** min(facts.depth, 50)
+        copy = COPY_US * (1.0 + NESTED * (values / max(1.0, elements) - 1.0))
+        each = STEP_US + (copy * length if facts.copies else 0.0) + LOOK_US * length * facts.looks
+        estimate = going.spent_us + facts.macros * turns * each
+        if not facts.macros:
+            # Each sum copies all before it.
+            estimate += elements * facts.sums**2 * ADD_US + characters * facts.joins**2 * JOIN_US
         if estimate > MAX_ESTIMATE_US:
-            self._fail(f"{length:.0f} elements are too many for map, filter, all or exists here", node, None)
+            what = "map, filter, all or exists" if facts.macros else "so many sums"
+            self._fail(f"{elements:.0f} elements are too many for {what} here", going.node, None)
+        estimate += sum(turns * (one.compile_us + one.scan_us(characters + len(self.source))) for one in self.costs)
+        if estimate > MAX_ESTIMATE_US:
+            self._fail("matches would take too long on so much data", going.node, None)
+        going.spent_us = estimate
+        made = (characters + len(self.source)) * _growth(facts.joins, facts.macros) * (turns if facts.macros else 1)
+        if (facts.joins or facts.copies) and made > MAX_TEXT:
+            self._fail(f"what it makes may have more than {MAX_TEXT} characters", going.node, None)
+
+    def fail(self, reason: str, node: str) -> NoReturn:
+        """It fails for a reason that lies outside of it."""
+        self._fail(reason, node, None)
 
     def _fail(self, reason: str, node: str, cause: BaseException | None) -> NoReturn:
         where = ": ".join(part for part in (node and f"node {node}", self.path) if part)
@@ -221,24 +279,30 @@ class _Compiled:
 class _Text:
     parts: Sequence["str | _Compiled"]
 
-    def resolve(self, scope: Callable[[str], Any], node: str) -> str:
-        return "".join(part if isinstance(part, str) else _as_text(part.resolve(scope, node)) for part in self.parts)
+    def resolve(self, scope: Callable[[str], Any], going: _Going) -> str:
+        made, length = [], 0
+        for part in self.parts:
+            made.append(part if isinstance(part, str) else _as_text(part.resolve(scope, going)))
+            length += len(made[-1])
+            if length > MAX_TEXT and isinstance(part, _Compiled):
+                part.fail(f"the text has more than {MAX_TEXT} characters with it", going.node)
+        return "".join(made)
 
 
 @attrs.frozen(eq=False)
 class _Object:
     members: Mapping[str, "_Part"]
 
-    def resolve(self, scope: Callable[[str], Any], node: str) -> dict[str, Json]:
-        return {key: part.resolve(scope, node) for key, part in self.members.items()}
+    def resolve(self, scope: Callable[[str], Any], going: _Going) -> dict[str, Json]:
+        return {key: part.resolve(scope, going) for key, part in self.members.items()}
 
 
 @attrs.frozen(eq=False)
 class _Array:
     members: Sequence["_Part"]
 
-    def resolve(self, scope: Callable[[str], Any], node: str) -> list[Json]:
-        return [part.resolve(scope, node) for part in self.members]
+    def resolve(self, scope: Callable[[str], Any], going: _Going) -> list[Json]:
+        return [part.resolve(scope, going) for part in self.members]
 
 
 _Part: TypeAlias = _Constant | _Compiled | _Text | _Object | _Array
@@ -299,11 +363,11 @@ class _Compiler:
         source = str(source).strip()
         self.paths.add(path)
         try:
-            program, analysis = _compile(source)
+            program, analysis, costs = _compile(source)
         except ExpressionError as exc:
             self.problems.append((path, str(exc)))
             return None
-        compiled = _Compiled(path, source, program, analysis)
+        compiled = _Compiled(path, source, program, analysis, costs)
         self.programs.append(compiled)
         return compiled
 
@@ -332,7 +396,7 @@ def _call(fn: Callable[..., Any], argument: object) -> Any:
         raise RuntimeError(str(exc)) from exc  # noqa: ASYNC104  a panic is no Cancelled
 
 
-def _compile(source: str) -> tuple[Any, Analysis]:
+def _compile(source: str) -> tuple[Any, Analysis, Sequence[Cost]]:
     if not source:
         raise _bad("the expression is empty")
     if len(source) > MAX_LENGTH:
@@ -345,7 +409,23 @@ def _compile(source: str) -> tuple[Any, Analysis]:
     for name in program.variables():
         if name not in NAMES and name not in analysis.bound and name not in _TYPES:
             raise _bad(_unknown(name))
-    return program, analysis
+    return program, analysis, _weigh(analysis)
+
+
+def _weigh(analysis: Analysis) -> Sequence[Cost]:
+    if analysis.patterns is None:
+        raise _bad("the pattern of matches has to be a text in quotes")
+    costs = [cost(str(_call(_program(literal).execute, {}))) for literal in analysis.patterns]
+    if sum(one.compile_us for one in costs) > MAX_PATTERN_US:
+        raise _bad("the pattern of matches is too large")
+    return costs
+
+
+def _growth(sums: int, macros: int) -> float:
+    """How many times as long as its parts a sum may be, at most: macros in a row multiply what each of them adds."""
+    if not macros:
+        return 1.0 + sums
+    return math.exp(min(macros * math.log1p(sums / macros), 100.0))
 
 
 def _bad(reason: str) -> ExpressionError:
@@ -360,19 +440,21 @@ def _unknown(name: str) -> str:
     return f"unknown name {name}{hint}"
 
 
-def _longest(data: Json) -> int:
-    """The length of the longest list or mapping in some data."""
-    longest = 0
-    left = [data]
+def _extent(data: Mapping[str, Any]) -> tuple[float, int, float]:
+    """Of some data: the length of the longest list or mapping, that of the longest text, and how many values it has."""
+    elements = characters = values = 0
+    left: list[Json] = list(data.values())
     while left:
         value = left.pop()
-        if isinstance(value, Mapping):
-            longest = max(longest, len(value))
+        if isinstance(value, str):
+            characters = max(characters, len(value))
+        elif isinstance(value, Mapping):
+            elements, values = max(elements, len(value)), values + len(value)
             left.extend(value.values())
         elif isinstance(value, list | tuple):
-            longest = max(longest, len(value))
+            elements, values = max(elements, len(value)), values + len(value)
             left.extend(value)
-    return longest
+    return float(elements), characters, float(max(values, elements))
 
 
 def _json(value: Any) -> Json:

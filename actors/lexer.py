@@ -58,6 +58,12 @@ class Analysis:
     """One of the macros makes a list."""
     sums: int
     """How often it may add one list to another."""
+    joins: int
+    """How often it may add one text to another."""
+    looks: int
+    """How often it may look through a list for something: `in`."""
+    patterns: tuple[str, ...] | None
+    """The regular expressions it spells out, as literals; None: one of them is computed."""
     commas: int
     """At least the elements of the lists that it spells out."""
 
@@ -115,17 +121,24 @@ def analyse(source: str) -> Analysis:
     tokens += [("end", "")] * 4
     named: list[tuple[str, frozenset[str] | None]] = []
     bound: set[str] = set()
-    macros = depth = deepest = sums = commas = 0
-    copies = False
+    macros = depth = deepest = sums = joins = looks = commas = 0
+    copies = computed = False
+    patterns: list[str] = []
     brackets: list[bool] = []
     """The open brackets; True: a macro's."""
     for place, (group, text) in enumerate(tokens):
-        before = tokens[place - 1][1] if place else ""
+        kind_before, before = tokens[place - 1] if place else ("end", "")
+        if group == "name" and text == "matches" and tokens[place + 1][1] == "(":
+            literal = _pattern(tokens, place)
+            computed = computed or literal is None
+            patterns.append(literal or "")
         if group == "name" and before == ".":
             if text in _MACROS and tokens[place + 1][1] == "(" and tokens[place + 2][0] == "name":
                 bound.add(tokens[place + 2][1])
                 macros += 1
                 copies = copies or text in _COPYING
+        elif group == "name" and text == "in":
+            looks += 1
         elif group == "name" and text in NAMES:
             named.append((text, _members(tokens, place)))
         elif text in _CLOSING and group == "mark":
@@ -136,7 +149,11 @@ def analyse(source: str) -> Analysis:
         elif text in _CLOSING.values() and group == "mark" and brackets:
             depth -= brackets.pop()
         elif group == "mark":
-            sums += text == "+"
+            if text == "+":
+                # What is added to a number is one, and what is added to a text is one.
+                beside = {kind_before, tokens[place + 1][0]}
+                sums += beside.isdisjoint({"number", "string"})
+                joins += "number" not in beside
             commas += text == ","
     return Analysis(
         references=union(named),
@@ -145,8 +162,25 @@ def analyse(source: str) -> Analysis:
         depth=deepest,
         copies=copies,
         sums=sums,
+        joins=joins,
+        looks=looks,
+        patterns=None if computed else tuple(patterns),
         commas=commas,
     )
+
+
+def _pattern(tokens: Sequence[tuple[str | None, str]], place: int) -> str | None:
+    """The literal that is the last argument of the call at this place; None: it is none."""
+    depth = 0
+    for at in range(place + 1, len(tokens)):
+        group, text = tokens[at]
+        if group == "mark":
+            depth += text in _CLOSING
+            depth -= text in _CLOSING.values()
+        if depth == 0:
+            alone = tokens[at - 2][1] in ("(", ",")
+            return tokens[at - 1][1] if alone and tokens[at - 1][0] == "string" else None
+    return None
 
 
 def _members(tokens: Sequence[tuple[str | None, str]], place: int) -> frozenset[str] | None:
