@@ -136,7 +136,7 @@ class BrowserDriver:
 
             async def act() -> None:
                 await self._press(ctx, element, how)
-                await self._remember(ctx, tab)
+                await self._remember_if_there(ctx, tab)
 
             while True:
                 await self._wait(element.hover, trial=True, until=until)
@@ -165,7 +165,7 @@ class BrowserDriver:
                     await self._browsers.call(element.fill, f"{before}{text}", timeout=ACT_S * 1000)
                 except PlaywrightTimeout as error:
                     raise _NotYetError from error
-                await self._remember(ctx, tab)
+                await self._remember_if_there(ctx, tab)
 
             while True:
                 await self._expect(f"type into {selector!r}", expect(element).to_be_editable, until)
@@ -337,18 +337,22 @@ class BrowserDriver:
 
     async def _remember(self, ctx: NodeContext[Any], tab: _Tab) -> None:
         """Note where the page is. A page that does not answer leaves the storage as it was noted."""
-        from playwright.async_api import Error
-
         known = self._notes.get(DRIVER_NOTE) or {"storage": None}
         storage = known["storage"]
         with trio.move_on_after(NOTE_S):
-            with contextlib.suppress(Error):
-                storage = await self._browsers.call(tab.context.storage_state)
-                if len(orjson.dumps(storage)) > MAX_STORAGE:
-                    storage = {**storage, "origins": []}
+            storage = await self._browsers.call(tab.context.storage_state)
+            if len(orjson.dumps(storage)) > MAX_STORAGE:
+                storage = {**storage, "origins": []}
         state = {"url": tab.page.url, "storage": storage}
         if state != known:
             self._note(ctx, DRIVER_NOTE, state)
+
+    async def _remember_if_there(self, ctx: NodeContext[Any], tab: _Tab) -> None:
+        """As `_remember`, after an act: that is done, even if the browser died of it."""
+        from playwright.async_api import Error
+
+        with contextlib.suppress(Error):
+            await self._remember(ctx, tab)
 
     async def _close(self, tab: _Tab) -> None:
         with trio.move_on_after(CLOSE_S) as scope:
@@ -432,9 +436,12 @@ class BrowserDriver:
         if isinstance(error, PlaywrightTimeout):
             return NodeError(f"could not {what}: {message}", code="timeout")
         if lost or "has been closed" in message or "crashed" in message:
+            if not self._browsers.alive:
+                lost = "the browser ended"
+            lost = lost or "it was closed"
             if self._tab is not None:
-                self._lose(self._tab, "the browser ended")
-            why = f"the page is lost ({lost or 'the browser ended'}); a retry would get a new one"
+                self._tab.lost = lost
+            why = f"the page is lost ({lost}); a retry would get a new one"
             return NodeError(f"could not {what}: {why}", code=CRASHED)
         if (code := _code(message, default="browser_failed")) == "ambiguous_selector":
             message += "\nSay which with `nth` (0 is the first), or select better."

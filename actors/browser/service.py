@@ -80,7 +80,7 @@ class Browsers:
         Raises:
             NodeError: code `no_browser`: there is none, or it does not start.
         """
-        while self._found is None or not self._found.browser.is_connected():
+        while self._found is None or not self.alive:
             if self._start is None:
                 self._start = _Start()
                 self._nursery.start_soon(self._starting, self._start, name="browser")
@@ -91,6 +91,11 @@ class Browsers:
                 raise NodeError(str(start.error), code=start.error.code)
         await trio.lowlevel.checkpoint()
         return self._found
+
+    @property
+    def alive(self) -> bool:
+        """Whether a browser runs."""
+        return self._found is not None and self._found.browser.is_connected()
 
     async def open_context(self, storage: Mapping[str, Any] | None) -> "BrowserContext":
         """A context of its own, with the cookies and the local storage of an earlier one if there was one.

@@ -15,7 +15,7 @@ from actors.errors import NodeError
 from actors.handle import Run
 from actors.runtime import Runtime, open_runtime
 from actors.settings import Settings
-from protocol.messages import Event, Logged, NodeChanged
+from protocol.messages import Event, Logged, NodeChanged, RunChanged
 from tests.browser.shop import Shop, open_shop
 
 HOW_TO_GET_ONE = "no browser is here; Debian: apt-get install -y chromium; else: python -m playwright install chromium"
@@ -115,6 +115,22 @@ class Stage:
                     if isinstance(event, NodeChanged) and (event.node_id, event.status) == (node_id, status):
                         return
         raise AssertionError(f"{node_id} was never {status}")
+
+    async def waits(self, run: Run, node_id: str) -> None:
+        """Wait until a node is at work on the page."""
+        await self.reached(run, node_id)
+        driver = self.driver(run)
+        with trio.fail_after(60):
+            while driver._tab is None or driver._acting is None or driver._acting.node_id != node_id:
+                await trio.sleep(0.01)
+
+    async def came_to(self, run: Run, status: str) -> None:
+        """Wait until a run has a status."""
+        with trio.fail_after(60):
+            async with aclosing(run.events()) as events:
+                async for event in events:
+                    if isinstance(event, RunChanged) and event.status == status:
+                        return
 
     async def evaluate(self, run: Run, expression: str) -> Any:
         """What an expression is worth in the page of a run."""
