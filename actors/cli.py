@@ -1,4 +1,4 @@
-"""The command line: `serve`, `run`, `chaos`, `validate` and `kinds`; `watch`, `pause`, `resume`, `stop` and `history`.
+"""The command line: `serve`, `run`, `chaos`, `validate`, `kinds` and `doctor`; `watch`, `pause`, `resume`, `stop` and `history`.
 
 Theory of operation: a command reads its arguments into `Settings` and a graph, and hands over to `actors.foreground`,
 `actors.attached` or `actors.explored`; nothing here lives longer than that. What takes long to import is imported by
@@ -253,6 +253,33 @@ def kinds_command(*, as_json: bool) -> None:
         ports = kind["ports"]
         rows.append((name, ports if isinstance(ports, str) else ", ".join(ports or ()), kind["description"]))
     print_kinds(rows, file=sys.stdout)
+
+
+@cli.command("doctor")
+@arguments.settings_file
+@arguments.setting_flags
+def doctor_command(config: str | None, **flags: Any) -> int:
+    """Look at what a server would find here: Python, packages, folders, and which browser it would use and why.
+
+    \b
+    Exit status: 0 a server can run, with a browser or without; 1 it can not; 2 wrong settings.
+    """  # noqa: D301  click has to see the backspace
+    from actors.doctor import examine
+    from actors.foreground import kept
+
+    settings = kept(load_settings(flags, config=config))
+
+    async def report() -> int:
+        findings = await examine(settings)
+        for finding in findings:
+            mark = {"ok": "ok     ", "missing": "missing", "broken": "BROKEN "}[finding.state]
+            first, *more = finding.text.splitlines()
+            click.echo(f"{mark}  {finding.what}: {first}")
+            for line in more:
+                click.echo(f"           {line}")
+        return FAILED if any(finding.state == "broken" for finding in findings) else 0
+
+    return _in_trio(report)
 
 
 @cli.command("watch")

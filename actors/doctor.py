@@ -8,7 +8,7 @@ import importlib.util
 import platform
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -34,16 +34,17 @@ class Finding:
     text: str
 
 
-async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Look at one thing after the other."""
-    yield Finding("callboard", "ok", importlib.metadata.version("callboard"))
-    yield Finding("Python", "ok", f"{platform.python_version()} at {sys.executable}, {platform.platform()}")
-    for name in PACKAGES:
-        yield _package(name)
-    folders = {"journal": _folder_of(settings.journal), "artifacts": settings.artifacts or None}
-    for what, folder in folders.items():
-        yield await trio.to_thread.run_sync(_writable, what, folder)
-    yield await _browser(settings)
+async def examine(settings: Settings) -> Sequence[Finding]:
+    """Look at everything that a server with these settings would use."""
+    python = f"{platform.python_version()} at {sys.executable}, {platform.platform()}"
+    return [
+        Finding("callboard", "ok", importlib.metadata.version("callboard")),
+        Finding("Python", "ok", python),
+        *map(_package, PACKAGES),
+        await trio.to_thread.run_sync(_writable, "journal", _folder_of(settings.journal)),
+        await trio.to_thread.run_sync(_writable, "artifacts", settings.artifacts),
+        await _browser(settings),
+    ]
 
 
 def _package(name: str) -> Finding:

@@ -42,7 +42,7 @@ from protocol.errors import InvalidWorkflow, ProtocolError
 from protocol.messages import Json
 from protocol.states import RunStatus
 
-__all__ = ["run_in_foreground", "serve_in_foreground"]
+__all__ = ["kept", "run_in_foreground", "serve_in_foreground"]
 
 E = TypeVar("E", bound=BaseException)
 
@@ -62,7 +62,7 @@ async def serve_in_foreground(settings: Settings, *, registry: Registry) -> int:
         the exit status: 0, or 1 if an address can not be listened on, or the journal can not be opened.
     """
     try:
-        return await _serve(_kept(settings), registry)
+        return await _serve(kept(settings), registry)
     except* JournalError as group:
         for error in _leaves(group):
             sys.stderr.write(f"callboard: {error}\n")
@@ -97,7 +97,7 @@ async def _serve(settings: Settings, registry: Registry) -> int:
     return COMPLETED
 
 
-def _kept(settings: Settings) -> Settings:
+def kept(settings: Settings) -> Settings:
     """Where a server keeps its runs and their files, if nobody says otherwise: as all programs of the user do."""
     state = user_state_path("callboard")
     if settings.journal is None:

@@ -24,7 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class BridgeClosed(Exception):  # noqa: N818  as trio.ClosedResourceError
+class BridgeClosed(Exception):
     """The loop is closed, or was closed before the call had an answer."""
 
 

@@ -63,9 +63,7 @@ _SENT: Final = re.compile(r"performing click action(?!.*(?:retrying click|interc
 """In a call log whose last attempt got as far as pressing the button."""
 _PNG_SIZE: Final = slice(16, 24)
 """Of the IHDR chunk, which comes first (ISO/IEC 15948, 11.2.2)."""
-_TEXT_OF: Final = (
-    "elements => elements.map(e => /^(INPUT|TEXTAREA|SELECT)$/.test(e.tagName) ? e.value : e.innerText ?? e.textContent)"
-)
+_TEXT_OF: Final = "elements => elements.map(e => /^(INPUT|TEXTAREA|SELECT)$/.test(e.tagName) ? e.value : e.innerText ?? e.textContent)"
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -366,9 +364,7 @@ class BrowserDriver:
 
     # Acts
 
-    async def _wait(
-        self, fn: Callable[..., Awaitable[T]], /, *args: Any, until: float | None = None, **how: Any
-    ) -> T:
+    async def _wait(self, fn: Callable[..., Awaitable[T]], /, *args: Any, until: float | None = None, **how: Any) -> T:
         """Something of Playwright's that waits, until it is time to give up."""
         left = (_deadline() if until is None else until) - trio.current_time()
         return await self._browsers.call(fn, *args, timeout=max(1, round(left * 1000)), **how)
@@ -417,7 +413,9 @@ class BrowserDriver:
             if _SENT.search(error.message) is None:
                 raise _NotYetError from error
             if "click action done" not in error.message:
-                ctx.log("warn", f"the page has not answered the click for {ACT_S:g} s; it was sent, and is not repeated")
+                ctx.log(
+                    "warn", f"the page has not answered the click for {ACT_S:g} s; it was sent, and is not repeated"
+                )
 
     def _done(self, ctx: NodeContext[Any], name: str) -> bool:
         """Whether the act was done before a crash: then its element need not be there any more."""

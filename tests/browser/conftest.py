@@ -72,7 +72,9 @@ class Told:
 
     def logs(self, node_id: str | None = None) -> list[str]:
         """What was logged."""
-        return [event.message for event in self.events if isinstance(event, Logged) and node_id in (event.node_id, None)]
+        return [
+            event.message for event in self.events if isinstance(event, Logged) and node_id in (event.node_id, None)
+        ]
 
     def _last(self, node_id: str) -> NodeChanged:
         return [event for event in self.events if isinstance(event, NodeChanged) and event.node_id == node_id][-1]

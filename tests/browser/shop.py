@@ -75,7 +75,9 @@ def open_shop() -> Iterator[Shop]:
             page = PAGES.get(parts.path)
             if parts.path == "/orders" and "who=ada" not in self.headers.get("Cookie", ""):
                 page = "<h1>Please log in</h1>"
-            body = f"<!doctype html><body>{COUNT}{page}".replace("{orders}", ORDERS + shop.extra).encode() if page else b""
+            body = (
+                f"<!doctype html><body>{COUNT}{page}".replace("{orders}", ORDERS + shop.extra).encode() if page else b""
+            )
             self.send_response(200 if page else 204)
             self.send_header("Content-Type", "text/html")
             self.send_header("Content-Length", str(len(body)))

@@ -55,7 +55,11 @@ async def test_a_click_is_made_once(stage, shop):
 
 async def test_the_wait_for_a_click_presses_nothing(stage, shop):
     """Not even a listener of the window, who hears everything first, hears of it."""
-    assert await left_at(stage, "all", start(shop.url("/covered?ms=500")), click()) == ["pointerdown", "mousedown", "click"]
+    assert await left_at(stage, "all", start(shop.url("/covered?ms=500")), click()) == [
+        "pointerdown",
+        "mousedown",
+        "click",
+    ]
 
 
 async def test_an_element_that_jumps_is_never_missed(stage, shop):
@@ -108,7 +112,10 @@ async def test_a_condition_looks_once(stage, shop):
     plan = graph(start(shop.url("/hidden")), *looks)
     # On both ports: what it answers is what is looked at.
     plan["edges"] = [
-        {**edge, "sourceHandle": port} for edge in plan["edges"] for port in ("true", "false") if edge["source"] != "start"
+        {**edge, "sourceHandle": port}
+        for edge in plan["edges"]
+        for port in ("true", "false")
+        if edge["source"] != "start"
     ] + plan["edges"][:1]
     run = await stage.runtime.start(plan, config={"driver": "browser"})
     told = await stage.told(run)

@@ -117,8 +117,6 @@ class Server:
         self.process.stdout.close()
 
 
-
-
 def start_run(server, shop):
     """A run that has logged in, and waits for an element. Gives its id."""
     plan = graph({"kind": "start", "url": shop.url("/login?user=ada")}, {"kind": "click", "selector": "#extra"})
@@ -142,7 +140,9 @@ def test_no_process_outlives_its_server(tmp_path, shop, number, group, status):
         (os.killpg if group else os.kill)(server.process.pid, number)
         server.gone()
         assert server.process.returncode == status
-    wait_for("all have ended", lambda: not any("run-driver" in n or "--type=" in n for n in below(os.getpid()).values()))
+    wait_for(
+        "all have ended", lambda: not any("run-driver" in n or "--type=" in n for n in below(os.getpid()).values())
+    )
 
 
 @pytest.mark.usefixtures("_orphans_come_here")
