@@ -114,8 +114,6 @@ class BrowserDriver:
 
     async def open(self, ctx: NodeContext[Any], url: str | None, app: str | None) -> None:
         """Open the address in a page. It is no effect: what is cut is opened again."""
-        if app is not None and url is None:
-            ctx.log("warn", f"appName {app!r} starts nothing in a browser; give a url")
         async with self._act(ctx, f"open {url}", fresh=url is not None) as tab:
             if url is not None:
                 await self._wait(tab.page.goto, _address(url))

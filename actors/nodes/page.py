@@ -26,22 +26,21 @@ class StartConfig:
     """Settings of `start`."""
 
     app_name: str | None = None
-    """The program to start, by name or absolute path, if the server's `commands_allow` lists it."""
+    """The program to start where there is no page to open, by name or absolute path, if the server's `commands_allow`
+    lists it."""
     url: str | None = None
     """The page to open."""
 
 
 @node("start", config=StartConfig, interruptible=True, wait_time=2.0)
 async def start(ctx: NodeContext[StartConfig]) -> Json:
-    """Begins the run; starts a program or opens a page.
+    """Begins the run; opens a page or, where there is none to open, starts a program.
 
     The program goes on by itself and outlives the run. The simulated driver starts none, and only says so.
     """
     config = ctx.config
-    if config.app_name and ctx.driver.name != "simulated":
+    if config.app_name and not config.url and ctx.driver.name != "simulated":
         await start_app(ctx, config.app_name)
-        if config.url:
-            await ctx.driver.open(ctx, config.url, None)
     else:
         await ctx.driver.open(ctx, config.url, config.app_name)
     return {"appName": config.app_name, "url": config.url}

@@ -205,11 +205,13 @@ async def test_what_starts_together_acts_in_order(stage, shop):
     assert done == names
 
 
-async def test_no_app_is_started(stage):
-    """It is said that nothing was done."""
+async def test_an_app_is_started_only_where_that_is_allowed(stage):
+    """Its node fails, and says what would allow it."""
     told = await stage.run({"kind": "start", "appName": "notepad"})
-    assert told.status("start") == "success"
-    assert any("'notepad' starts nothing" in line for line in told.logs("start"))
+    assert told.status("start") == "error"
+    code, text = told.error("start")
+    assert code == "not_allowed"
+    assert "commands_allow" in text
 
 
 async def test_an_address_without_a_scheme(stage, shop):
