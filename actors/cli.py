@@ -1,4 +1,4 @@
-"""The command line: `serve`, `run`, `chaos`, `validate`, `kinds` and `doctor`; `watch`, `pause`, `resume`, `stop` and `history`.
+"""The command line: here `serve`, `run`, `chaos`, `validate`, `kinds`, `doctor`; elsewhere `watch`, `pause` and so on.
 
 Theory of operation: a command reads its arguments into `Settings` and a graph, and hands over to `actors.foreground`,
 `actors.attached` or `actors.explored`; nothing here lives longer than that. What takes long to import is imported by

@@ -77,7 +77,7 @@ class Driver(Protocol):
         ...
 
     async def close(self) -> None:
-        """Leave nothing behind, within seconds. The run calls it once, shielded, when none of its nodes runs any more."""
+        """Leave nothing behind, within seconds. The run calls it, shielded, when none of its nodes runs any more."""
 
 
 @attrs.frozen

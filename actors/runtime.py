@@ -5,12 +5,13 @@
         async for event in run.events():
             ...
 
-Theory of operation: `open_runtime` opens, in this order, the artifacts' folder, the journal, the hub, the browser (which
-starts when a node needs it), the watchdog and a nursery in which every run is one task (`RunActor.live`). Each of these actors shields itself, so a cancel from
-outside reaches the user's own block and nothing else; then the runtime ends them, in the order of death: what
-registered with `at_end` (servers), the runs, the browser, the hub, the journal. All runs are told at once to come to rest – or to
-stop, cause `shutdown`, if their journal has no tomorrow; those that have not when the shutdown's grace is over are
-cancelled hard. Neither claims an ending that did not happen: what a durable journal holds goes on at the next start.
+Theory of operation: `open_runtime` opens, in this order, the artifacts' folder, the journal, the hub, the browser
+(which starts when a node needs it), the watchdog and a nursery in which every run is one task (`RunActor.live`). Each
+of these actors shields itself, so a cancel from outside reaches the user's own block and nothing else; then the runtime
+ends them, in the order of death: what registered with `at_end` (servers), the runs, the browser, the hub, the journal.
+All runs are told at once to come to rest – or to stop, cause `shutdown`, if their journal has no tomorrow; those that
+have not when the shutdown's grace is over are cancelled hard. Neither claims an ending that did not happen: what a
+durable journal holds goes on at the next start.
 
 `submit` is synchronous: it checks, records and spawns, so that a connection never waits for it. A run is listed here
 from its submit to its end; of an ended one only its summary is kept, as long as the journal keeps it.
@@ -27,7 +28,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import trio
@@ -684,7 +685,8 @@ class Runtime:
         return BrowserDriver(
             self.browsers,
             notes=view.notes,
-            note=lambda task, key, value: mailbox.report(Noted(key, value, task)),
+            # The context of a node is its task.
+            note=lambda task, key, value: mailbox.report(Noted(key, value, cast("NodeTask", task))),
             order=lambda: actor.tasks,
         )
 

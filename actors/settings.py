@@ -203,7 +203,7 @@ class Settings:
         None, "Program of the browser that runs with `driver: browser` use; default: `callboard doctor` says which."
     )
     browser_channel: str | None = _setting(
-        None, "An installed one instead, by its name: `chrome`, `msedge`, `chrome-beta`, …"
+        None, "An installed one instead, by its name: `chrome`, `msedge` or `chrome-beta`."
     )
 
     # Limits

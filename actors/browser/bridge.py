@@ -64,7 +64,7 @@ class Bridge:
         def abort(raise_cancel: Callable[[], None]) -> trio.lowlevel.Abort:
             cancels.append(raise_cancel)
             # It is taken after `begin`. If the loop is closed meanwhile, so is the job, and its word is on the way.
-            _soon(loop, lambda: jobs[0].cancel())
+            _soon(loop, lambda: jobs[0].cancel())  # noqa: PLW0108  there is no job before that
             return trio.lowlevel.Abort.FAILED
 
         if not _soon(loop, begin):

@@ -63,7 +63,8 @@ _SENT: Final = re.compile(r"performing click action(?!.*(?:retrying click|interc
 """In a call log whose last attempt got as far as pressing the button."""
 _PNG_SIZE: Final = slice(16, 24)
 """Of the IHDR chunk, which comes first (ISO/IEC 15948, 11.2.2)."""
-_TEXT_OF: Final = "elements => elements.map(e => /^(INPUT|TEXTAREA|SELECT)$/.test(e.tagName) ? e.value : e.innerText ?? e.textContent)"
+_TEXT_OF: Final = """elements => elements.map(
+  e => /^(INPUT|TEXTAREA|SELECT)$/.test(e.tagName) ? e.value : e.innerText ?? e.textContent)"""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -122,6 +123,7 @@ class BrowserDriver:
     async def click(self, ctx: NodeContext[Any], selector: str, *, button: str, count: int, nth: int | None) -> None:
         """Wait until the element can be clicked, then click."""
         if self._done(ctx, "click"):
+            await trio.lowlevel.checkpoint()
             return
         from playwright.async_api import expect
 
@@ -147,6 +149,7 @@ class BrowserDriver:
     async def fill(self, ctx: NodeContext[Any], selector: str, text: str, *, clear: bool) -> None:
         """Wait until the element can be typed into, then set its text."""
         if self._done(ctx, "fill"):
+            await trio.lowlevel.checkpoint()
             return
         from playwright.async_api import TimeoutError as PlaywrightTimeout
         from playwright.async_api import expect
@@ -211,7 +214,7 @@ class BrowserDriver:
         width, height = struct.unpack(">II", png[_PNG_SIZE])
         return Picture(png, width, height)
 
-    async def close(self) -> None:
+    async def close(self) -> None:  # noqa: ASYNC910  the bridge awaits
         """Close the page, bounded; the run calls it when no node runs any more."""
         tab, self._tab, self._acting = self._tab, None, None
         if tab is not None:
@@ -242,20 +245,20 @@ class BrowserDriver:
                     raise self._told(error, what, secret) from None
             except NodeError as error:
                 # Perhaps at the very end of its time.
-                async with ctx.cleanup():
-                    await self._picture(ctx, error.code)
+                async with ctx.cleanup():  # noqa: ASYNC120  shielded, with a deadline
+                    await self._picture(ctx, error.code)  # noqa: ASYNC120  shielded, with a deadline
                 raise
             except trio.Cancelled:
                 if ctx.cancel_cause == "timeout":
-                    async with ctx.cleanup():
-                        await self._picture(ctx, "timeout")
+                    async with ctx.cleanup():  # noqa: ASYNC102  shielded, with a deadline
+                        await self._picture(ctx, "timeout")  # noqa: ASYNC102  shielded, with a deadline
                 raise
 
     async def _open(self, ctx: NodeContext[Any], *, fresh: bool) -> _Tab:
         """The run's page; another one where the last was left, if it is lost."""
         tab = self._tab
         if tab is not None and not tab.lost:
-            return tab
+            return tab  # noqa: ASYNC910  the bridge awaits
         known = self._notes.get(DRIVER_NOTE)
         why = "the server was started again" if tab is None else tab.lost
         if tab is not None:
@@ -269,12 +272,12 @@ class BrowserDriver:
             if known is not None and not fresh:
                 await self._restore(ctx, tab, known["url"], why)
         except BaseException:
-            await self._close(_Tab(context, None))  # type: ignore[arg-type]
+            await self._close(_Tab(context, None))  # type: ignore[arg-type]  # noqa: ASYNC102  shielded, with a deadline
             raise
         self._tab = tab
         return tab
 
-    async def _restore(self, ctx: NodeContext[Any], tab: _Tab, url: str, why: str) -> None:
+    async def _restore(self, ctx: NodeContext[Any], tab: _Tab, url: str, why: str) -> None:  # noqa: ASYNC910  the bridge awaits
         from playwright.async_api import Error
 
         try:
@@ -343,15 +346,15 @@ class BrowserDriver:
         if state != known:
             self._note(ctx, DRIVER_NOTE, state)
 
-    async def _remember_if_there(self, ctx: NodeContext[Any], tab: _Tab) -> None:
+    async def _remember_if_there(self, ctx: NodeContext[Any], tab: _Tab) -> None:  # noqa: ASYNC910  the bridge awaits
         """As `_remember`, after an act: that is done, even if the browser died of it."""
         from playwright.async_api import Error
 
         with contextlib.suppress(Error):
             await self._remember(ctx, tab)
 
-    async def _close(self, tab: _Tab) -> None:
-        with trio.move_on_after(CLOSE_S) as scope:
+    async def _close(self, tab: _Tab) -> None:  # noqa: ASYNC910  the bridge awaits
+        with trio.move_on_after(CLOSE_S) as scope:  # noqa: ASYNC912  the bridge awaits
             scope.shield = True
             try:
                 await self._browsers.call(tab.context.close)
@@ -390,14 +393,14 @@ class BrowserDriver:
             return await self._browsers.call(fn, *args)
         raise NodeError(f"the page has not answered for {LOOK_S:g} s", code="timeout")
 
-    async def _parsed(self, tab: _Tab) -> None:
+    async def _parsed(self, tab: _Tab) -> None:  # noqa: ASYNC910  the bridge awaits
         """A click may have led to a page that is only half there: it is looked at when it is, or does not come."""
         from playwright.async_api import TimeoutError as PlaywrightTimeout
 
         with contextlib.suppress(PlaywrightTimeout):
             await self._browsers.call(tab.page.wait_for_load_state, "domcontentloaded", timeout=LOOK_S * 1000)
 
-    async def _press(self, ctx: NodeContext[Any], element: "Locator", how: Mapping[str, Any]) -> None:
+    async def _press(self, ctx: NodeContext[Any], element: "Locator", how: Mapping[str, Any]) -> None:  # noqa: ASYNC910  the bridge awaits
         """Click, once.
 
         Raises:
@@ -443,11 +446,11 @@ class BrowserDriver:
             message += "\nSay which with `nth` (0 is the first), or select better."
         return NodeError(f"could not {what}: {message}", code=code)
 
-    async def _picture(self, ctx: NodeContext[Any], code: str) -> None:
+    async def _picture(self, ctx: NodeContext[Any], code: str) -> None:  # noqa: ASYNC910  the bridge awaits
         """Keep a picture of the page as it is; where that can not be done, the failure alone is told."""
         tab = self._tab
         if tab is None or tab.lost or code == CRASHED:
-            return
+            return  # noqa: ASYNC910  the bridge awaits
         try:
             png = await self._browsers.call(tab.page.screenshot, timeout=NOTE_S * 1000)
             name = await ctx.artifacts.save(f"failed_{re.sub(r'[^A-Za-z0-9-]', '_', ctx.node_id)[:80]}.png", png)

@@ -80,7 +80,7 @@ class Browsers:
         Raises:
             NodeError: code `no_browser`: there is none, or it does not start.
         """
-        while self._found is None or not self.alive:
+        while (found := self._found) is None or not found.browser.is_connected():
             if self._start is None:
                 self._start = _Start()
                 self._nursery.start_soon(self._starting, self._start, name="browser")
@@ -90,7 +90,7 @@ class Browsers:
                 # One for each that waits: an exception collects the traceback of whoever raises it.
                 raise NodeError(str(start.error), code=start.error.code)
         await trio.lowlevel.checkpoint()
-        return self._found
+        return found
 
     @property
     def alive(self) -> bool:
@@ -111,10 +111,12 @@ class Browsers:
         state: Any = dict(storage) if storage is not None else None
         try:
             # Not cut: one that was made would be nobody's.
-            with trio.CancelScope(shield=True), trio.fail_after(CONTEXT_S):
+            with trio.move_on_after(CONTEXT_S) as scope:
+                scope.shield = True
                 return await self.call(browser.new_context, storage_state=state)
-        except (Error, trio.TooSlowError) as error:
+        except Error as error:
             raise NodeError(f"the browser opens no page: {error}", code=CRASHED) from error
+        raise NodeError(f"the browser has opened no page within {CONTEXT_S:g} s", code=CRASHED)
 
     async def call(self, fn: Callable[..., Awaitable[T]], /, *args: Any, **kwargs: Any) -> T:
         """Await something of Playwright's in its loop; see `Bridge.call`.
@@ -149,7 +151,7 @@ class Browsers:
             self._close_bridge.set()
             await self._bridge_closed.wait()
 
-    async def _starting(self, start: _Start) -> None:
+    async def _starting(self, start: _Start) -> None:  # noqa: ASYNC910  the bridge awaits
         """The task of a start. It is not cut: what it began would be nobody's."""
         try:
             with trio.CancelScope(shield=True):
@@ -200,7 +202,7 @@ class Browsers:
         _logger.warning("the browser ended after %.1f s; the next node that needs it starts another", lasted)
         self._found = None
 
-    async def _discard(self) -> None:
+    async def _discard(self) -> None:  # noqa: ASYNC910  the bridge awaits
         """Close what there is, dead or alive; each step has a deadline."""
         found, self._found = self._found, None
         playwright, self._playwright = self._playwright, None
@@ -210,7 +212,7 @@ class Browsers:
         if playwright is not None:
             steps.append(playwright.stop)
         for step in steps:
-            with trio.move_on_after(CLOSE_S) as scope:
+            with trio.move_on_after(CLOSE_S) as scope:  # noqa: ASYNC912  the bridge awaits
                 try:
                     await self.call(step)
                 except Exception as error:  # noqa: BLE001  it may be dead already

@@ -1,5 +1,6 @@
 """A real Chromium, a shop to go to, and a runtime whose runs go there. Without a browser all of it is skipped."""
 
+import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any
@@ -47,7 +48,7 @@ def graph(*nodes: dict[str, Any]) -> dict[str, Any]:
         config = dict(given)
         kind = config.pop("kind")
         made.append({"id": config.pop("id", kind), "type": kind, "data": {"config": {"waitTime": 0, **config}}})
-    edges = [{"source": a["id"], "target": b["id"]} for a, b in zip(made, made[1:], strict=False)]
+    edges = [{"source": a["id"], "target": b["id"]} for a, b in itertools.pairwise(made)]
     return {"nodes": made, "edges": edges}
 
 
@@ -123,7 +124,7 @@ class Stage:
         await self.reached(run, node_id)
         driver = self.driver(run)
         with trio.fail_after(60):
-            while driver._tab is None or driver._acting is None or driver._acting.node_id != node_id:
+            while driver._tab is None or driver._acting is None or driver._acting.node_id != node_id:  # noqa: ASYNC110  no event tells
                 await trio.sleep(0.01)
 
     async def came_to(self, run: Run, status: str) -> None:

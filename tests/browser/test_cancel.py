@@ -106,7 +106,7 @@ async def test_a_stop_does_not_wait_for_an_element(stage, shop):
 async def test_a_stop_does_not_wait_for_a_page(stage, shop):
     """Nor for a server that never answers."""
     run = await stage.start(start(shop.url("/never")))
-    while "/never" not in shop.asked:
+    while "/never" not in shop.asked:  # noqa: ASYNC110  no event tells
         await trio.sleep(0.01)
     began = trio.current_time()
     await run.stop()
@@ -132,7 +132,7 @@ async def test_a_pause_in_mid_click_waits_for_it(stage, shop):
     """The page takes a second over the click: the pause is not over before, and the click is not made again."""
     run = await stage.start(start(shop.url("/busy?ms=700")), CLICK, HOLD)
     await stage.reached(run, "click")
-    while not any(key.startswith("once/click") for key in run.view.notes):
+    while not any(key.startswith("once/click") for key in run.view.notes):  # noqa: ASYNC110  no event tells
         await trio.sleep(0.005)
     await run.pause()
     await stage.came_to(run, "paused")

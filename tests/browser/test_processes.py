@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -79,6 +80,7 @@ class Server:
 
     def __init__(self, folder):
         self.folder = folder
+        self.process: Any = None
 
     def __enter__(self):
         self.start()
@@ -216,7 +218,7 @@ async def test_a_page_that_can_not_be_opened_again_is_lost(stage, shop):
     await stage.waits(run, "click")
     task = next(task for task in stage.runtime._actors[run.id].tasks if task.node_id == "click")
     stage.driver(run)._note(task, "driver", {"url": "http://127.0.0.1:9/", "storage": None})
-    while run.view.notes["driver"]["url"] != "http://127.0.0.1:9/":
+    while run.view.notes["driver"]["url"] != "http://127.0.0.1:9/":  # noqa: ASYNC110  no event tells
         await trio.sleep(0.01)
     kill_browser()
     told = await stage.told(run)
