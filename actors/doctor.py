@@ -73,10 +73,10 @@ def _writable(what: str, folder: str | None) -> Finding:
 async def _browser(settings: Settings) -> Finding:
     if importlib.util.find_spec("playwright") is None:
         return Finding("browser", "missing", "needs Playwright first")  # noqa: ASYNC910  nothing to start, or it was started
-    try:
-        async with open_browsers(Wanted(settings.browser_path, settings.browser_channel)) as browsers:
+    async with open_browsers(Wanted(settings.browser_path, settings.browser_channel)) as browsers:
+        try:
             found = await browsers.found()
-    except NodeError as error:
-        return Finding("browser", "missing", str(error))  # noqa: ASYNC910  nothing to start, or it was started
+        except NodeError as error:
+            return Finding("browser", "missing", str(error))
     passed_over = "".join(f"\n{line}" for line in found.passed_over)
     return Finding("browser", "ok", f"{found.browser.version}, {found.why}{passed_over}")

@@ -29,7 +29,7 @@ LAUNCH_TIMEOUT_S: Final = 30.0
 """One that has not started by then does not start; 0.4–0.8 s are usual."""
 
 _ON_PATH: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_NOT_THERE: Final = ("Executable doesn't exist", "is not found at", "is not supported on")
+_NOT_THERE: Final = ("xecutable doesn't exist", "is not found at", "is not supported on")
 _LOG_LINES: Final = 3
 """Of what a browser said that did not start."""
 

@@ -120,14 +120,16 @@ async def test_ctrl_c_in_a_node_reaches_whoever_runs_the_program(autojump_clock)
     assert caught.value.subgroup(KeyboardInterrupt) is not None
 
 
-async def test_what_can_not_be_started_is_refused_and_leaves_nothing(autojump_clock):
+async def test_what_can_not_be_started_is_refused_and_leaves_nothing(autojump_clock, monkeypatch):
     """Each refusal has its error; no run is recorded."""
+    # As if the extra `browser` was not installed.
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     async with open_runtime(settings=Settings(max_runs=1)) as runtime:
         with pytest.raises(InvalidWorkflow):
             runtime.submit({"nodes": [], "edges": []})
         with pytest.raises(BadField):
             runtime.submit(SHORT, config={"timeout": "soon", "maxConcurrency": 0})
-        with pytest.raises(BadField):
+        with pytest.raises(BadField, match=r"pip install 'callboard\[browser\]'"):
             runtime.submit(SHORT, config={"driver": "browser"})
         assert not (await runtime.list_runs()).runs
         await runtime.start(LONG)

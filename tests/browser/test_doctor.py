@@ -1,7 +1,5 @@
 """`callboard doctor` says what a server would find."""
 
-import pytest
-
 from actors.browser.search import INSTALL
 from actors.doctor import examine
 from actors.settings import Settings
@@ -21,7 +19,7 @@ async def test_a_browser_is_named_with_its_place(tmp_path):
     assert text.split(",")[0].split(".")[0].isdigit()
     assert found(findings, "journal") == ("ok", f"{tmp_path}/a can be written")
     assert found(findings, "artifacts") == ("ok", f"{tmp_path}/files can be written")
-    assert list(tmp_path.rglob("*")) == [tmp_path / "a", tmp_path / "files"] or not list((tmp_path / "a").iterdir())
+    assert sorted(tmp_path.rglob("*")) == [tmp_path / "a", tmp_path / "files"]
 
 
 async def test_what_is_wrong_is_said(tmp_path):
@@ -54,12 +52,3 @@ async def test_a_run_without_a_browser_says_what_to_do(open_stage, tmp_path):
         code, text = told.error("start")
     assert code == "no_browser"
     assert "check browser_path" in text
-
-
-async def test_a_run_without_playwright_is_refused(stage, monkeypatch):
-    """With the word that gets it."""
-    from protocol.errors import BadField
-
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(BadField, match=r"pip install 'callboard\[browser\]'"):
-        await stage.start({"kind": "start"})
