@@ -32,6 +32,10 @@ Problem: TypeAlias = tuple[str, str, str, Literal["error", "warning"]]
 """(code, path within the config, message, severity)"""
 
 
+MAX_TOLD: Final = 20
+"""Faults of one config that came out of its expressions: a list of thousands can have as many."""
+
+
 @attrs.frozen(kw_only=True)
 class NoConfig:
     """The config of a kind without settings of its own."""
@@ -84,16 +88,15 @@ def structure(config: Mapping[str, Json], cls: type) -> Any:
     """The config as an object of its class (as a plain dict if that is the class).
 
     Raises:
-        ValueError: it does not fit; the text names every path.
+        ValueError: it does not fit; the text names every path, up to `MAX_TOLD`.
     """
     if cls is dict:
         return dict(config)
     try:
         return _CONVERTER.structure(config, cls)
     except Exception as exc:
-        raise ValueError(
-            "; ".join(f"{path}: {text}" if path else text for path, text in _faults(exc, "", cls))
-        ) from exc
+        told = [f"{path}: {text}" if path else text for path, text in itertools.islice(_faults(exc, "", cls), MAX_TOLD)]
+        raise ValueError("; ".join(told)) from exc
 
 
 def check(config: Mapping[str, Json], cls: type, *, driver: str, later: frozenset[str] = frozenset()) -> list[Problem]:

@@ -510,7 +510,8 @@ class RunActor:
             else:
                 more = self._schedule.start_ready()
         self._close_if_quiet()
-        return more or self.mailbox.waiting
+        # A run that is paused, or about to be, turns no loop.
+        return more or self.mailbox.waiting or (self.status is RunStatus.RUNNING and self._schedule.unsettled)
 
     @property
     def _goes_on(self) -> bool:

@@ -35,6 +35,8 @@ __all__ = ["Schedule", "passed_on"]
 
 STEP: Final = 0.002
 """Seconds of work after which the run actor yields."""
+STEP_TURNS: Final = 64
+"""Turns of loops after which it yields, too."""
 STEP_STARTS: Final = 256
 """Nodes started after which it yields in any case: on a virtual clock work takes no time."""
 
@@ -144,6 +146,11 @@ class Schedule:
             self.in_flight or self._ready or self._held or self._retries or self._loops or self._due or self._turned
         )
 
+    @property
+    def unsettled(self) -> bool:
+        """`settle` has left something to do."""
+        return bool(self._turned)
+
     def enqueue(self, due: Iterable[Due]) -> None:
         """What became due; `settle` looks at it."""
         self._due.extend(due)
@@ -203,8 +210,12 @@ class Schedule:
                 self._cut.setdefault(inner, self._steps[node_id].node.kind)
 
     def settle(self) -> None:
-        """Skip what is dead, turn loops whose turn is over, and queue what can start; until nothing is due."""
-        while self._due or self._turned:
+        """Skip what is dead, turn loops whose turn is over, and queue what can start; until nothing is due.
+
+        A loop with nothing in it turns by itself, so after `STEP_TURNS` this leaves the rest to the next call.
+        """
+        turns = 0
+        while self._due or (self._turned and turns < STEP_TURNS):
             batch: list[_Ready] = []
             while self._due:
                 node_id, region, taken = self._due.popleft()
@@ -220,6 +231,7 @@ class Schedule:
             else:
                 self._ready.extend(batch)
             if self._turned:
+                turns += 1
                 region = self._turned.popleft()
                 self._loops.turn_over(region, self._cut.pop(region, None))
 
