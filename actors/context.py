@@ -170,7 +170,10 @@ class NodeContext(Protocol[C_co]):
 
     @property
     def cancel_cause(self) -> str | None:
-        """Why this node is being cancelled: pause, stop, timeout, sibling_failed:<id>, break, shutdown; else None."""
+        """Why this node is being cancelled, or None.
+
+        One of pause, stop, timeout, sibling_failed:<id>, break, shutdown, parent_stopped.
+        """
         ...
 
     @property

@@ -253,16 +253,15 @@ class Registry:
         """
         for point in metadata.entry_points(group=ENTRY_POINTS):
             try:
-                found = point.load()
+                match point.load():
+                    case KindSpec() as kind:
+                        self.register(kind)
+                    case ModuleType() as module:
+                        self.load(module)
+                    case _:
+                        raise KindError("it is neither a kind nor a module of kinds")
             except Exception as exc:
                 raise KindError(f"entry point {point.name} = {point.value}: {exc}") from exc
-            match found:
-                case KindSpec():
-                    self.register(found)
-                case ModuleType():
-                    self.load(found)
-                case _:
-                    raise KindError(f"entry point {point.name} = {point.value} is neither a kind nor a module of kinds")
 
     def describe(self) -> Mapping[str, Json]:
         """What editors want to know of each kind: `GET /api/kinds`."""

@@ -26,7 +26,7 @@ EMBEDDING = [code for language, name, code in BLOCKS if language == "python" and
 (JAVASCRIPT,) = [code for language, name, code in BLOCKS if language == "javascript"]
 (NODES,) = [code for language, name, code in BLOCKS if name == "nodes"]
 (REPORT,) = [code for language, _, code in BLOCKS if language == "text"]
-(TOML,) = [code for language, _, code in BLOCKS if language == "toml"]
+(TOML,) = [code for language, name, code in BLOCKS if language == "toml" and not name]
 MESSAGES = "".join(code for language, _, code in BLOCKS if language == "json")
 
 
