@@ -420,6 +420,11 @@ def _settings(flags: Mapping[str, Any], *, config: str | None) -> Settings:
             raise SettingsError(f"artifacts: can not make the folder {settings.artifacts}: {error.strerror}") from None
     logging.basicConfig(stream=sys.stderr, level=settings.log_level.upper(), format=LOG_FORMAT)
     logging.getLogger(FOREIGN_LOGS).setLevel(logging.WARNING)
+    from actors.secrets import BlottingFormatter, Secrets  # It needs JSON, which `--help` does not.
+
+    if known := Secrets.from_environment():
+        for handler in logging.getLogger().handlers:
+            handler.setFormatter(BlottingFormatter(known, LOG_FORMAT))
     return settings
 
 

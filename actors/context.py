@@ -157,6 +157,14 @@ class NodeContext(Protocol[C_co]):
         """The run's variables, read-only."""
         ...
 
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Name → value, from `CALLBOARD_SECRET_<name>`; one that is not there is a NodeError, code `unknown_secret`.
+
+        They are blotted out of all that the node says, but not out of what it does: a header, an argument, a file.
+        """
+        ...
+
     run_id: str
     workflow_id: str
     node_id: str

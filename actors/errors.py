@@ -28,6 +28,7 @@ __all__ = [
     "SettingsError",
     "ShuttingDown",
     "UnknownRun",
+    "UnknownSecret",
 ]
 
 
@@ -169,6 +170,15 @@ class NodeError(ActorsError):
         super().__init__(message)
         if code is not None:
             self.code = code  # type: ignore[misc]  # an instance may be more precise than its class
+
+
+class UnknownSecret(NodeError, KeyError):
+    """A secret was used that the server does not have; the text names the environment variable to set."""
+
+    code = "unknown_secret"
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class ExpressionError(NodeError):

@@ -31,6 +31,7 @@ import orjson
 from actors.errors import ExpressionError
 from actors.lexer import MAX_LENGTH, NAMES, NARROWED, Analysis, References, analyse, split, union
 from actors.patterns import Cost, cost
+from actors.secrets import unknown
 from protocol.messages import Json
 
 __all__ = [
@@ -106,6 +107,8 @@ class Survey:
     """Where they stand: `selector`, `cases[1].expression`."""
     problems: Sequence[tuple[str, str]]
     """Every wrong one: (path, what is wrong)."""
+    secrets: Sequence[tuple[str, str]] = ()
+    """The secrets that they name: (path, name)."""
 
 
 _NOTHING_FOUND: Final = Survey(frozenset(), ())
@@ -160,7 +163,8 @@ def survey(value: Json) -> Survey:
         return _NOTHING_FOUND
     compiler = _Compiler()
     compiler.part(value, "")
-    return Survey(frozenset(compiler.paths), compiler.problems)
+    secrets = [(part.path, name) for part in compiler.programs for name in part.references.get("secrets") or ()]
+    return Survey(frozenset(compiler.paths), compiler.problems, secrets)
 
 
 def references(expression: str) -> References:
@@ -433,8 +437,6 @@ def _bad(reason: str) -> ExpressionError:
 
 
 def _unknown(name: str) -> str:
-    if name == "secrets":
-        return "secrets cannot be used in expressions yet"
     near = get_close_matches(name, NAMES, n=1)
     hint = f"; did you mean {near[0]}?" if near else f"; known are {', '.join(NAMES)} (a text needs quotes)"
     return f"unknown name {name}{hint}"
@@ -486,6 +488,8 @@ def _as_text(value: Json) -> str:
 def _reason(exc: Exception, named: References, data: Mapping[str, Any]) -> str:
     if isinstance(exc, KeyError):
         key = exc.args[0] if exc.args else ""
+        if key in (named.get("secrets") or ()) and key not in data.get("secrets", ()):
+            return unknown(str(key))
         if isinstance(data.get("nodes"), Mapping) and key in (named.get("nodes") or ()) and key not in data["nodes"]:
             return f"node {key} has no result here: it has not run, or is no ancestor of this node"
         return f"there is no {key!r}"

@@ -15,10 +15,10 @@ from actors.errors import ExpressionError
 
 __all__ = ["MAX_LENGTH", "NAMES", "NARROWED", "Analysis", "References", "analyse", "split", "union"]
 
-NAMES: Final = ("nodes", "inputs", "vars", "item", "index", "run")
+NAMES: Final = ("nodes", "inputs", "vars", "item", "index", "run", "secrets")
 """What an expression may name."""
 
-NARROWED: Final = frozenset({"nodes", "inputs", "vars", "run"})
+NARROWED: Final = frozenset({"nodes", "inputs", "vars", "run", "secrets"})
 """Those that hold many members, of which an expression gets only what it names."""
 
 MAX_LENGTH: Final = 10_000

@@ -16,7 +16,7 @@ import attrs
 from actors.context import Fired
 from actors.errors import NodeError
 from actors.expressions import Scope
-from actors.node import Step
+from actors.node import Port, Step
 from actors.recorder import Recorder
 from actors.simulated import ODDS
 from actors.timers import RunClock, Timer, Timers
@@ -69,7 +69,7 @@ class Loops:
         recorder: writes the note of each turn.
         clock: of the run; timeouts are on it.
         timers: on that clock.
-        seed: of the run.
+        port: its seed, and its secrets.
         dry_run: a loop whose turns can not be known takes one.
     """
 
@@ -81,7 +81,7 @@ class Loops:
         recorder: Recorder,
         clock: RunClock,
         timers: Timers,
-        seed: int,
+        port: Port,
         dry_run: bool,
     ) -> None:
         self._view = view
@@ -89,7 +89,7 @@ class Loops:
         self._say = recorder
         self._clock = clock
         self._timers = timers
-        self._seed = seed
+        self._port = port
         self._dry_run = dry_run
         self._running: dict[Key, _Turning] = {}
 
@@ -178,7 +178,8 @@ class Loops:
         config = turning.config = self._config(turning)
         match config.type:
             case "forEach":
-                turning.items = _items(config.items)
+                # What a turn is about is noted, and what its nodes see is the note.
+                turning.items = _items(self._port.secrets.blot_json(config.items))
                 turning.turns = len(turning.items)
             case "while":
                 turning.turns = 1 if self._dry_run else math.inf
@@ -215,7 +216,7 @@ class Loops:
         """The condition of a `while`, before a turn; without one the run's random source decides."""
         condition: bool | None = self._config(turning).condition
         if condition is None:
-            return seeded(self._seed, turning.step.node.id, turning.region.iteration, turn).random() < ODDS
+            return seeded(self._port.seed, turning.step.node.id, turning.region.iteration, turn).random() < ODDS
         return condition
 
     def _done(self, turning: _Turning) -> None:

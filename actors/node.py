@@ -20,6 +20,7 @@ around it, which is cancelled. What a cancel at any line leaves behind: one repo
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
 
@@ -36,6 +37,7 @@ from actors.observer import Observer
 from actors.registry import Prepared
 from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked, to_json
 from actors.schemas import check_schema
+from actors.secrets import NO_SECRETS, Secrets
 from protocol.graph import Node
 from protocol.messages import Iteration, Json, Level, Waiting
 from protocol.states import RunStatus
@@ -111,6 +113,8 @@ class Port:
     """A thread could not be ended."""
     family: Family
     """The runs inside the run."""
+    secrets: Secrets = NO_SECRETS
+    """Given to nodes, and blotted out of what they say."""
 
 
 @attrs.define(eq=False)
@@ -313,7 +317,13 @@ class NodeTask:
     @property
     def artifacts(self) -> Artifacts:
         """The run's folder."""
-        return self.port.artifacts
+        secrets = self.port.secrets
+        return _SecretArtifacts(self.port.artifacts, secrets) if secrets else self.port.artifacts
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Name → value."""
+        return self.port.secrets
 
     @property
     def allowed(self) -> Allowed:
@@ -331,7 +341,8 @@ class NodeTask:
 
     def set_var(self, name: str, value: Json) -> None:
         """Set a variable of the run."""
-        value = to_json(value, what=f"the variable {name!r}", limit=self.port.max_result)
+        self.port.secrets.refuse_in(name, "a variable")
+        value = self._to_json(value, f"the variable {name!r}")
         self._vars[name] = value
         self.port.mailbox.report(Noted(f"{VAR}{name}", value, self))
 
@@ -345,13 +356,17 @@ class NodeTask:
         if self._lines > LOG_LINES_PER_SECOND:
             return
         message = str(message)
+        if self.port.secrets:
+            message = self.port.secrets.blot(message)
         if len(message) > MAX_MESSAGE:
             message = f"{message[:MAX_MESSAGE]}… ({len(message) - MAX_MESSAGE} characters more)"
-        said = to_json(context, what="the context of a log line", limit=self.port.max_result) if context else None
+        said = self._to_json(context, "the context of a log line") if context else None
         self.port.mailbox.report(LogLine(self, level, message, said))
 
     def progress(self, percent: float, message: str = "") -> None:
         """Say how far the node is, 0–100."""
+        if self.port.secrets:
+            message = self.port.secrets.blot(str(message))
         self.port.progress(self, min(100.0, max(0.0, float(percent))), message)
 
     def wall_time(self) -> float:
@@ -363,6 +378,8 @@ class NodeTask:
     async def sleep(self, seconds: float, name: str | None = None) -> None:
         """Sleep; after a pause, a retry or a crash go on with what remained."""
         self._sleeps += 1
+        if name is not None:
+            self.port.secrets.refuse_in(name, "a sleep")
         key = f"sleep/{self.key}/{name or self._sleeps}"
         began = self.port.now()
         note = self.port.notes.get(key)
@@ -402,6 +419,8 @@ class NodeTask:
         if key in self.port.notes:
             await trio.lowlevel.checkpoint()
             return self.port.notes[key]["value"]
+        if self.port.secrets:
+            prompt, schema = self.port.secrets.blot(prompt), self._to_json(schema, "the schema of a question")
         ready = trio.Event()
         slot: list[Json] = []
 
@@ -423,7 +442,7 @@ class NodeTask:
 
     async def once(self, name: str, fn: Callable[[], Awaitable[T]], /) -> T:
         """An effect whose returned JSON is remembered: no pause, retry or stop repeats it."""
-        key = f"once/{self.key}/{name}"
+        key = f"once/{self.key}/{self.port.secrets.refuse_in(name, 'a once')}"
         record = self.port.notes.get(key)
         if record is not None and "result" in record:
             await trio.lowlevel.checkpoint()
@@ -443,7 +462,7 @@ class NodeTask:
                 raise
             finally:
                 self.idempotency_key = before
-            result = to_json(result, what=f"the result of once({name!r})", limit=self.port.max_result)
+            result = self._to_json(result, f"the result of once({name!r})")
             await self._note(key, {"result": result})
         return result
 
@@ -451,7 +470,8 @@ class NodeTask:
         self, workflow: Mapping[str, Json], inputs: Mapping[str, Json] | None = None, *, name: str = "child"
     ) -> Child:
         """Start a run inside this one, or find the one that this instance has started."""
-        family, key = self.port.family, f"{CHILD}{self.key}/{name}"
+        family, secrets = self.port.family, self.port.secrets
+        key = f"{CHILD}{self.key}/{secrets.refuse_in(name, 'a child')}"
         note = self.port.notes.get(key)
         fresh = note is None
         if note is not None and note["attempt"] < self.attempt and await family.known(note["run_id"]):
@@ -461,7 +481,9 @@ class NodeTask:
             note = {"run_id": family.name(), "attempt": self.attempt}
             await self._note(key, note)
         if fresh or not await family.known(note["run_id"]):
-            await family.start(note["run_id"], workflow, inputs or {}, self.vars)
+            # The journal keeps both: a child that needs a secret names it itself.
+            workflow, inputs = secrets.blot_json(workflow), secrets.blot_json(inputs or {})
+            await family.start(note["run_id"], workflow, inputs, self.vars)
             self.log("info", f"started run {note['run_id']} inside this one", run_id=note["run_id"])
         return _Child(note["run_id"], self)  # noqa: ASYNC910  it was asked whether the child is there
 
@@ -540,10 +562,10 @@ class NodeTask:
                 raise NodeError("a crash came while it ran: it may have acted, and does so at most once", code=IN_DOUBT)
             value = await step.work(self)
             if isinstance(value, Fired):
-                value.ports = to_json(value.ports, what="what it fires", limit=port.max_result)
-                value.result = to_json(value.result, what="its result", limit=port.max_result)
+                value.ports = self._to_json(value.ports, "what it fires")
+                value.result = self._to_json(value.result, "its result")
             else:
-                value = to_json(value, what="its result", limit=port.max_result)
+                value = self._to_json(value, "its result")
             self._value = value
         except trio.Cancelled:
             raise
@@ -559,6 +581,11 @@ class NodeTask:
             self._error = error
             self._let_through()
         return True  # noqa: ASYNC910  whether a node awaits is its own affair
+
+    def _to_json(self, value: object, what: str) -> Any:
+        """What it says, on its way into the run's state: from here on a recovered run and a live one see the same."""
+        port = self.port
+        return to_json(value, what=what, limit=port.max_result, secrets=port.secrets)
 
     def _let_through(self) -> None:
         """Ctrl-C is not the node's failure: whoever runs the program has to see it, also in the groups of nurseries."""
@@ -591,3 +618,24 @@ class NodeTask:
         if more > 0:
             self._lines = LOG_LINES_PER_SECOND if flush else self._lines
             self.port.mailbox.report(LogLine(self, "warn", f"{more} log lines of {self.node_id!r} left out", None))
+
+
+class _SecretArtifacts:
+    """The folder of a run that has secrets: no file is called after one."""
+
+    def __init__(self, artifacts: Artifacts, secrets: Secrets) -> None:
+        self._artifacts = artifacts
+        self._secrets = secrets
+
+    async def save(self, name: str, data: bytes) -> str:
+        """As `Artifacts.save`."""
+        return await self._artifacts.save(self._secrets.refuse_in(name, "an artifact"), data)
+
+    @property
+    def folder(self) -> Path:
+        """As `Artifacts.folder`."""
+        return self._artifacts.folder
+
+    def url(self, name: str) -> str:
+        """As `Artifacts.url`."""
+        return self._artifacts.url(name)

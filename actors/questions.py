@@ -17,6 +17,7 @@ from actors.node import NodeTask
 from actors.recorder import Recorder
 from actors.reports import Asked
 from actors.schemas import misfit
+from actors.secrets import NO_SECRETS, Secrets
 from protocol.messages import Json
 from protocol.states import NodeStatus
 
@@ -32,11 +33,15 @@ class Questions:
     Args:
         recorder: writes the notes, and the `running` event that shows a question.
         noted: hears of every note that belongs to a node instance.
+        secrets: blotted out of answers.
     """
 
-    def __init__(self, recorder: Recorder, *, noted: Callable[[NodeTask, str], None]) -> None:
+    def __init__(
+        self, recorder: Recorder, *, noted: Callable[[NodeTask, str], None], secrets: Secrets = NO_SECRETS
+    ) -> None:
         self._recorder = recorder
         self._noted = noted
+        self._secrets = secrets
         self._asked: dict[str, list[Asked]] = {}
         self._kept: dict[str, list[Json]] = {}
         self._cut: dict[str, Json] = {}
@@ -90,6 +95,7 @@ class Questions:
         Returns:
             why it can not be taken, or None.
         """
+        value = self._secrets.blot_json(value)
         asked, kept = self._asked.get(node_id), self._kept.setdefault(node_id, [])
         if not kept:
             schema = asked[0].waiting.schema if asked else self._cut.get(node_id)

@@ -21,6 +21,7 @@ from actors.config import NoConfig, Problem, check, json_schema, mark_expression
 from actors.context import NodeContext
 from actors.errors import KindError, NodeError
 from actors.expressions import Scope, Template
+from actors.secrets import is_set, unknown
 from protocol.graph import Node
 from protocol.messages import Json
 
@@ -94,6 +95,10 @@ class KindSpec:
         marked = mark_expressions(config, self.config)
         survey = expressions.survey(marked)
         problems: list[Problem] = [("bad_expression", path, text, "error") for path, text in survey.problems]
+        # Only a warning: where the graph runs there may be another environment than here.
+        problems += [
+            ("unknown_secret", path, unknown(name), "warning") for path, name in survey.secrets if not is_set(name)
+        ]
         return [*problems, *check(config, self.config, driver=driver, later=survey.paths)]
 
     def prepare(self, node: Node) -> "Prepared":

@@ -11,6 +11,7 @@ import orjson
 
 from actors.errors import NodeError
 from actors.journal import Ticket
+from actors.secrets import NO_SECRETS, Secrets
 from protocol.messages import Json, Level, Waiting
 
 if TYPE_CHECKING:
@@ -93,13 +94,14 @@ def describe(error: BaseException) -> str:
     return text or name if isinstance(error, NodeError) else f"{name}: {text}"
 
 
-def to_json(value: object, *, what: str, limit: int) -> Json:
+def to_json(value: object, *, what: str, limit: int, secrets: Secrets = NO_SECRETS) -> Json:
     """The value as JSON says it, detached from the node's own objects: tuples are lists, NaN is null.
 
     Args:
         value: what a node said.
         what: names it in the error.
         limit: bytes of the text at most.
+        secrets: blotted out of it.
 
     Raises:
         NodeError: code `bad_result` if JSON can not say it, `result_too_large` if it is over the limit.
@@ -112,4 +114,5 @@ def to_json(value: object, *, what: str, limit: int) -> Json:
         raise NodeError(f"{what} is not JSON: {error}", code="bad_result") from error
     if len(text) > limit:
         raise NodeError(f"{what} has {len(text)} bytes as JSON; the limit is {limit}", code="result_too_large")
-    return orjson.loads(text)
+    said = orjson.loads(text)
+    return secrets.blot_json(said, text) if secrets else said

@@ -66,6 +66,7 @@ from actors.recorder import Recorder
 from actors.recovery import Past, restore
 from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked, describe
 from actors.schedule import STEP, Schedule
+from actors.secrets import NO_SECRETS, Secrets
 from actors.steering import Steering
 from actors.timers import RunClock, Timers
 from protocol.execution import ExecutionConfig
@@ -115,6 +116,7 @@ class Plan:
     """stopGrace, seconds."""
     atomic_limit: float
     """Seconds after which a pause that waits for an atomic section warns."""
+    secrets: Secrets = NO_SECRETS
 
 
 @attrs.frozen
@@ -227,7 +229,7 @@ class RunActor:
             end_child=self.children.stop,
         )
         self._driver = port.driver
-        self._questions = Questions(self._recorder, noted=self._schedule.noted)
+        self._questions = Questions(self._recorder, noted=self._schedule.noted, secrets=plan.secrets)
         self._steering = Steering(self, recorder=self._recorder, questions=self._questions)
         self._replies = self._steering.replies
         self._nagging = Nagging(self._recorder, grace=plan.grace, atomic_limit=plan.atomic_limit)
@@ -419,7 +421,7 @@ class RunActor:
         if plan.config.seed is None:
             self._recorder.log("info", f"random seed {plan.seed}; give it as config.seed to have the same run again")
         for name, value in plan.config.variables.items():
-            self._recorder.note(f"{VAR}{name}", value)
+            self._recorder.note(f"{VAR}{name}", plan.secrets.blot_json(value))
         for node_id in (name for name in workflow.nodes if name in workflow.unreachable):
             self._recorder.node(node_id, (), NodeStatus.SKIPPED, reason="unreachable")
         self._set_deadline()
@@ -580,7 +582,7 @@ class RunActor:
     def _left(self, left: Left) -> None:
         self._generations.left(left.generation)
         if left.error is not None:
-            error = f"a node left something behind: {describe(left.error).partition(chr(10))[0]}"
+            error = self.plan.secrets.blot(f"a node left something behind: {describe(left.error).partition(chr(10))[0]}")
             self._fail(error=error, code="left_behind", node_id=None, cause="left_behind")
         self._rest_if_quiet()
 
@@ -851,7 +853,7 @@ class RunActor:
             return  # noqa: ASYNC910  it is told already
         self._decided = True
         self._fault = {
-            "error": f"a bug of callboard: {type(error).__name__}: {error}",
+            "error": self.plan.secrets.blot(f"a bug of callboard: {type(error).__name__}: {error}"),
             "code": "internal_error",
             "node_id": None,
         }

@@ -21,13 +21,13 @@ import importlib.util
 import itertools
 import logging
 import math
-import secrets
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
+from secrets import randbits, token_hex
 from typing import Any, Final, cast
 
 import attrs
@@ -55,6 +55,7 @@ from actors.recovery import Past, read
 from actors.registry import Registry
 from actors.reports import Noted
 from actors.run import Plan, RunActor
+from actors.secrets import Secrets
 from actors.settings import Settings
 from actors.simulated import SimulatedDriver
 from actors.spec import Spec
@@ -107,12 +108,14 @@ async def open_runtime(
 
     Raises:
         JournalError: the journal can not be opened; another process has it, for example.
+        SettingsError: a secret of the environment is too short to be blotted out.
     """
     settings = settings or Settings()
+    known = Secrets.from_environment()
     if registry is None:
         registry = Registry.builtin()
         registry.load_entry_points()
-    runtime = Runtime(settings, registry, observer, wall)
+    runtime = Runtime(settings, registry, observer, wall, known)
     failure: Exception | None = None
     async with (
         open_artifacts(settings.artifacts) as runtime.artifacts,
@@ -146,8 +149,11 @@ class Runtime:
     browsers: Browsers
     nursery: trio.Nursery
 
-    def __init__(self, settings: Settings, registry: Registry, observer: Observer, wall: Callable[[], float]) -> None:
+    def __init__(
+        self, settings: Settings, registry: Registry, observer: Observer, wall: Callable[[], float], secrets: Secrets
+    ) -> None:
         self.settings = settings
+        self.secrets = secrets
         self.registry = registry
         self.allowed = Allowed(
             hosts=HostList.parse(settings.http_allow),
@@ -171,7 +177,7 @@ class Runtime:
         """Workflow id → its unfinished run."""
         self._records = Records()
         self._closers: list[Callable[[], Awaitable[None]]] = []
-        self._prefix = secrets.token_hex(5)
+        self._prefix = token_hex(5)
         self._numbers = itertools.count(1)
 
     def validate(
@@ -250,7 +256,7 @@ class Runtime:
             raise InvalidWorkflow([*found.errors, *found.warnings])
         if run_id in self._runs or workflow_id in self._latest:
             raise RunActive(workflow_id, self._latest.get(workflow_id, run_id))
-        spec = attrs.evolve(spec, seed=parsed.seed if parsed.seed is not None else secrets.randbits(32))
+        spec = attrs.evolve(spec, seed=parsed.seed if parsed.seed is not None else randbits(32))
         view = View(found.workflow, run_id=run_id, workflow_id=workflow_id)
         actor = self._make(view, spec, parsed, (*found.warnings, *odd, *_unknown_breakpoints(parsed, found.workflow)))
         run = self._list(actor)
@@ -517,6 +523,7 @@ class Runtime:
             slots=min(config.max_concurrency or settings.max_concurrency, settings.max_concurrency),
             grace=settings.stop_grace,
             atomic_limit=settings.atomic_limit,
+            secrets=self.secrets,
         )
         mailbox = Mailbox()
         return RunActor(
@@ -677,6 +684,7 @@ class Runtime:
             max_result=self.settings.max_result,
             abandoned=actor.abandoned.append,
             family=self._family(actor),
+            secrets=plan.secrets,
         )
 
     def _driver(self, plan: Plan, view: View, mailbox: Mailbox, actor: RunActor) -> Driver:
@@ -686,7 +694,9 @@ class Runtime:
             self.browsers,
             notes=view.notes,
             # The context of a node is its task.
-            note=lambda task, key, value: mailbox.report(Noted(key, value, cast("NodeTask", task))),
+            note=lambda task, key, value: mailbox.report(
+                Noted(key, plan.secrets.blot_json(value), cast("NodeTask", task))
+            ),
             order=lambda: actor.tasks,
         )
 

@@ -134,7 +134,7 @@ class Schedule:
         self._noted: dict[Key, set[str]] = {}
         """Instance → keys of the notes that it wrote for the case that it runs again."""
         self._loops = Loops(
-            view, schedule=self, recorder=recorder, clock=clock, timers=timers, seed=port.seed, dry_run=dry_run
+            view, schedule=self, recorder=recorder, clock=clock, timers=timers, port=port, dry_run=dry_run
         )
         self.in_flight: dict[Key, NodeTask] = {}
         """Instances whose task has not reported."""
@@ -345,7 +345,7 @@ class Schedule:
         del self._loops
 
     def scope_of(self, node_id: str, region: Region) -> Callable[[str], Json]:
-        """What an expression of a node may name: `nodes`, `inputs`, `vars`, `item`, `index`, `run`."""
+        """What an expression of a node may name: see `actors.expressions.NAMES`."""
         view = self._view
 
         def look_up(name: str) -> Json:
@@ -358,6 +358,8 @@ class Schedule:
                     return region.item if region.loop is not None else None
                 case "index":
                     return region.turn if region.loop is not None else None
+                case "secrets":
+                    return self._port.secrets
                 case "run":
                     return {"id": view.run_id, "workflow_id": view.workflow_id}
                 case "nodes":
@@ -461,7 +463,7 @@ class Schedule:
         if outcome.error is not None:
             self._say.log(
                 "warn",
-                f"{task.node_id!r} was cancelled ({outcome.cause}) and raised {describe(outcome.error)}",
+                f"{task.node_id!r} was cancelled ({outcome.cause}) and raised {self._describe(outcome.error)}",
                 node_id=task.node_id,
                 iteration=task.iteration,
             )
@@ -491,7 +493,7 @@ class Schedule:
             delay *= 0.5 + seeded(self._port.seed, node.id, region.iteration, attempt).random() / 2
         self._say.log(
             "warn",
-            f"{node.id!r} failed (attempt {attempt} of {retry.max_attempts}): {describe(error)}; "
+            f"{node.id!r} failed (attempt {attempt} of {retry.max_attempts}): {self._describe(error)}; "
             f"again in {delay:.3g} s",
             node_id=node.id,
             iteration=region.iteration,
@@ -514,9 +516,11 @@ class Schedule:
 
     def _error(self, step: Step, region: Region, error: BaseException, *, attempt: int, halting: bool) -> None:
         """The last attempt failed: through its error port, or past it, or the run fails."""
-        message, kind = describe(error), type(error).__name__
+        message, kind = self._describe(error), type(error).__name__
         # Other packages have a `code` as well, and mean something else by it.
         code = error.code if isinstance(error, ActorsError | ProtocolError) else NodeError.code
+        if self._port.secrets:
+            code = self._port.secrets.blot(str(code))
         said: dict[str, Any] = {"error": message, "code": code, "attempt": attempt}
         value = {"message": message, "type": kind, "attempts": attempt}
         if halting:
@@ -531,6 +535,10 @@ class Schedule:
             self._fail(error=message, code=code, node_id=step.node.id, cause=f"sibling_failed:{step.node.id}")
             return
         self._finish(step, region, NodeStatus.ERROR, **said)
+
+    def _describe(self, error: BaseException) -> str:
+        text = describe(error)
+        return self._port.secrets.blot(text) if self._port.secrets else text
 
     def skip(self, node_id: str, region: Region, reason: str) -> None:
         """An instance will not run, or was cut; one that has ended already stays as it is."""

@@ -111,7 +111,7 @@ def test_a_marked_string_is_an_expression_as_a_whole():
         ("{{ }}", "empty"),
         ("{{ vars.n", "not closed"),
         ("{{ 'a }}", "column 1"),
-        ("{{ secrets.X }}", "secrets"),
+        ("{{ secret.X }}", "did you mean secrets?"),
         ("{{ node.a }}", "did you mean nodes?"),
         ("{{ hello }}", "quotes"),
         ("{{ [1].map(e, f) }}", "unknown name f"),
