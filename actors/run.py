@@ -582,7 +582,9 @@ class RunActor:
     def _left(self, left: Left) -> None:
         self._generations.left(left.generation)
         if left.error is not None:
-            error = self.plan.secrets.blot(f"a node left something behind: {describe(left.error).partition(chr(10))[0]}")
+            error = self.plan.secrets.blot(
+                f"a node left something behind: {describe(left.error).partition(chr(10))[0]}"
+            )
             self._fail(error=error, code="left_behind", node_id=None, cause="left_behind")
         self._rest_if_quiet()
 

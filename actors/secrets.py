@@ -11,7 +11,8 @@ but refused. A runtime without secrets asks one `if` each time.
 A secret counts as said when its value stands anywhere in a text, as it is or encoded: for JSON or as a Python literal
 (once or twice), for URLs and HTML, in hexadecimal or base64 (also amid other data, as in `Basic` authorization); and,
 in texts for people, when the text was cut behind its first eight characters. Of one with several lines each line
-counts. Whoever reverses, hashes or encrypts one can say the outcome. What a client itself writes into its graph stays there.
+counts. Whoever reverses, hashes or encrypts one can say the outcome. What a client itself writes into its graph stays
+there.
 """
 
 import base64
