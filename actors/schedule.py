@@ -354,10 +354,10 @@ class Schedule:
                     return self._inputs_of(node_id, region)
                 case "vars":
                     return view.variables
-                case "item":
-                    return region.item if region.loop is not None else None
-                case "index":
-                    return region.turn if region.loop is not None else None
+                case "item" if region.loop is not None:
+                    return region.item
+                case "index" if region.loop is not None:
+                    return region.turn
                 case "secrets":
                     return self._port.secrets
                 case "run":
