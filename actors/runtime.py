@@ -419,6 +419,19 @@ class Runtime:
     async def recover(self) -> None:
         """Go on with the runs that the journal holds and nobody executes. Called by `open_runtime` before its block."""
         lives: list[tuple[RunActor, Claim, Past]] = []
+        try:
+            await self._claim_all(lives)
+        except BaseException:
+            # They are listed, and will not live: nobody is to wait for their end.
+            for actor, _, _ in lives:
+                actor.dismiss()
+                self._unlist(actor)
+            raise
+        for actor, claim, past in lives:
+            self.nursery.start_soon(self._tend, actor, claim, past, name=f"run:{actor.plan.run_id}")
+
+    async def _claim_all(self, lives: list[tuple[RunActor, Claim, Past]]) -> None:
+        """Make the actors of all runs that go on. None of them begins before every child is its parent's again."""
         while claims := await self.journal.claim(limit=CLAIMED_AT_ONCE, lease=LEASE_SECONDS):
             for claim in claims:
                 try:
@@ -426,13 +439,10 @@ class Runtime:
                 except (UnknownRun, ProtocolError, JournalError):
                     _logger.exception("run %s can not go on, and stays as it is", claim.run_id)
         await self._forget_old()
-        # None of them goes on before every child is its parent's again: a parent waits for its children's end.
-        for actor, _, past in lives:
-            await self._give_back(actor, past)
-        for actor, claim, past in lives:
-            self.nursery.start_soon(self._tend, actor, claim, past, name=f"run:{actor.plan.run_id}")
+        for actor, _, _ in lives:
+            await self._give_back(actor)
 
-    async def _give_back(self, actor: RunActor, past: Past) -> None:  # noqa: ASYNC910  most runs are nobody's child
+    async def _give_back(self, actor: RunActor) -> None:  # noqa: ASYNC910  most runs are nobody's child
         """Give a child that goes on back to its parent; one whose parent has ended is stopped."""
         parent_id = actor.plan.parent
         parent = self._actors.get(parent_id)

@@ -28,6 +28,15 @@ async def greet(ctx: NodeContext[GreetConfig]) -> object:
     return Fired(out=f"hello {ctx.config.name}")
 
 
+@node("around", config=dict)
+async def around(ctx: NodeContext[dict[str, object]]) -> object:
+    """Runs a graph inside its run."""
+    child = await ctx.start_child({"nodes": [], "edges": []}, {"in": ctx.idempotency_key}, name="inner")
+    ctx.log("info", child.run_id)
+    results = await child.results()
+    return sorted(results)
+
+
 async def main() -> Summary:
     """Start a run, watch it, and serve it meanwhile."""
     registry = Registry.builtin()

@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from actors import NodeContext, Run, Runtime, Settings, open_runtime
+from actors.journal import Keep, Trimmed
 from actors.testing.flows import flow
 from protocol.errors import InvalidWorkflow
 from protocol.messages import Control, Event, NodeChanged, RunEnded
@@ -552,3 +553,24 @@ async def test_a_childs_history_is_kept_as_long_as_its_node_may_ask_for_it(autoj
         await trio.testing.wait_all_tasks_blocked()
         assert (await runtime.list_runs()).runs == []
     assert (again.effects, again.done) == ([], ["r/y"])
+
+
+async def test_who_gives_up_while_it_opens_waits_for_no_run(autojump_clock, monkeypatch):
+    """A runtime that is cancelled amid its recovery leaves its runs to the next one, and ends at once."""
+    town, tape = Town(), Tape()
+    async with opened(tape, town) as runtime:
+        await runtime.start(nested(), run_id="r")
+        await trio.sleep(2.5)
+        tape = await killed(tape)
+
+    async def trim(self: Tape, keep: Keep) -> Trimmed:
+        await trio.sleep(3)
+        return Trimmed([])
+
+    monkeypatch.setattr(Tape, "trim", trim)
+    began = trio.current_time()
+    with trio.move_on_after(1) as scope:
+        async with opened(tape, town):
+            pytest.fail("it was opened")
+    assert scope.cancelled_caught
+    assert trio.current_time() - began == pytest.approx(1, abs=0.1)
