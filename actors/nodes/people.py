@@ -1,6 +1,7 @@
 """The kind that asks a person: `input_request`."""
 
 import attrs
+import trio
 
 from actors.config import option
 from actors.context import NodeContext
@@ -39,7 +40,8 @@ async def input_request(ctx: NodeContext[InputRequestConfig]) -> Json:
     if config.timeout is not None:
         seconds = config.timeout / 1000
 
-        async def due() -> float:  # noqa: ASYNC910  nothing to wait for
+        async def due() -> float:
+            await trio.lowlevel.checkpoint()
             return ctx.wall_time() + seconds
 
         until = await ctx.once(f"until {ctx.attempt}", due)

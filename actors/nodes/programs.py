@@ -233,16 +233,18 @@ class _Group:
     async def end(self) -> None:
         """Tell them to end, and make them; no cancel cuts this short."""
         self.signal(signal.SIGTERM)
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + KILL_AFTER_S):
-            if self.leader is not None:
-                await self.leader.wait()
+        await self._gone(KILL_AFTER_S)
         await self.kill()
 
     async def kill(self) -> None:
         """Make them end. What the kernel itself can not end within `LINGER_S` is left to it."""
         self.signal(signal.SIGKILL)
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + LINGER_S):
-            if self.leader is not None:
+        await self._gone(LINGER_S)
+
+    async def _gone(self, seconds: float) -> None:  # noqa: ASYNC910  without a leader there is nothing to wait for
+        """Wait for the end of the leader, for so long; shielded."""
+        if self.leader is not None:
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds):
                 await self.leader.wait()
 
 
@@ -273,7 +275,7 @@ async def _watch(group: _Group) -> None:
         # What has ended by itself is taken at its word, and `_run` sees to what it left.
         if group.leader is None or group.leader.poll() is None:
             group.told = True
-            await group.end()
+            await group.end()  # noqa: ASYNC102  shields itself, and has a deadline
 
 
 async def _run(ctx: NodeContext[CommandConfig], group: _Group, argv: list[str], folder: Path) -> Json:
@@ -306,7 +308,7 @@ async def _run(ctx: NodeContext[CommandConfig], group: _Group, argv: list[str], 
             await group.end()
             nursery.cancel_scope.deadline = trio.current_time() + LINGER_S
     finally:
-        await group.kill()
+        await group.kill()  # noqa: ASYNC102  ditto
     if group.told:
         raise NodeError(f"{config.argv[0]!r} was ended before its time", code="command_failed")
     if limit.cancelled_caught:

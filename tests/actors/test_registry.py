@@ -405,3 +405,25 @@ def test_a_kind_spec_is_a_kind_for_the_validator():
     assert sample.name == "sample"
     assert sample.ports_of({}) is None
     assert sample.check({}, "simulated") == []
+
+
+def test_the_kinds_that_act_outside_say_how():
+    """What `GET /api/kinds` tells editors of `http`, `command` and `input_request`: settings, defaults, treatment."""
+    kinds = Registry.builtin().describe()
+    http, command, asks = kinds["http"], kinds["command"], kinds["input_request"]
+    assert [kind["ports"] for kind in (http, command, asks)] == [None, None, None]
+    assert (http["interruptible"], http["effects"]) == ("depends on the config", "depends on the config")
+    assert (command["interruptible"], command["effects"]) == (False, True)
+    assert (asks["interruptible"], asks["effects"]) == (True, False)
+    fields = http["config"]["properties"]
+    assert list(fields) == ["method", "url", "headers", "query", "body", "json", "timeout"]
+    assert http["config"]["required"] == ["url"]
+    assert fields["method"]["examples"] == ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+    assert fields["headers"]["additionalProperties"] == {"type": "string"}
+    assert (fields["timeout"]["default"], fields["timeout"]["minimum"]) == (30_000, 1)
+    assert command["config"]["required"] == ["argv"]
+    assert command["config"]["properties"]["argv"]["items"] == {"type": "string"}
+    assert command["config"]["properties"]["check"]["default"] is True
+    assert list(asks["config"]["properties"]) == ["prompt", "schema", "timeout"]
+    for kind in kinds.values():
+        jsonschema.Draft202012Validator.check_schema(kind["config"])
