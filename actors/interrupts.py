@@ -28,11 +28,11 @@ def open_interrupts(patience: int) -> Iterator[trio.MemoryReceiveChannel[signal.
 
     def arrived(number: int, _frame: FrameType | None) -> None:
         nonlocal left
-        left -= 1
-        if left == 0:
+        mine = left = left - 1  # One that comes while this is handled counts on its own, and is not to hide this one.
+        if mine == 0:
             for each in SIGNALS:
                 signal.signal(each, signal.SIG_DFL)
-        if left >= 0:  # Two that arrive at once are both for this handler, whatever the first of them did.
+        if mine >= 0:  # Two that arrive at once are both for this handler, whatever the first of them did.
             token.run_sync_soon(deliver, signal.Signals(number))
 
     def deliver(number: signal.Signals) -> None:

@@ -36,6 +36,21 @@ async def test_it_counts_while_the_loop_is_busy():
         assert [await arrivals.receive(), await arrivals.receive()] == [signal.SIGINT] * 2
 
 
+async def test_a_second_that_comes_within_the_first_hides_nothing(monkeypatch):
+    """The first is delivered, though another one is handled while it is."""
+    give_back = signal.signal
+
+    def interrupted(number, handler):
+        if number is signal.SIGINT and handler is signal.SIG_DFL:
+            signal.raise_signal(signal.SIGTERM)
+        return give_back(number, handler)
+
+    with open_interrupts(1) as arrivals, trio.fail_after(5):
+        monkeypatch.setattr("signal.signal", interrupted)
+        signal.raise_signal(signal.SIGTERM)
+        assert await arrivals.receive() is signal.SIGTERM
+
+
 async def test_the_earlier_handlers_come_back():
     """Of the program that embeds, for example."""
     before = [signal.getsignal(each) for each in SIGNALS]
