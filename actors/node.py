@@ -157,7 +157,6 @@ class NodeTask:
         "cancelled_at",
         "cause",
         "idempotency_key",
-        "in_child",
         "in_doubt",
         "inputs",
         "iteration",
@@ -197,8 +196,6 @@ class NodeTask:
         """Why it is being cancelled; told before the cancel."""
         self.cancelled_at = math.inf
         self.resting = 0
-        self.in_child = False
-        """It waits for the end of a run inside this one."""
         self._at_most_once = False
         self._config: object = None
         self._value: object = None
@@ -490,11 +487,9 @@ class NodeTask:
     async def child_ended(self, run_id: str) -> Ending:
         """Wait for the end of a child. A drain does not wait for that: the child drains, too."""
         self._rest()
-        self.in_child = True
         try:
             return await self.port.family.ending(run_id)
         finally:
-            self.in_child = False
             self.resting -= 1
 
     @asynccontextmanager

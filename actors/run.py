@@ -17,8 +17,8 @@ and the run drains. That event is all there is to know: an instance whose newest
 starts when the run goes on, after a crash too. A step is a resume that is *armed*: the next node that is ready starts
 alone, and the run drains. What is armed is a note, `step`, deleted in the batch in which the node begins; so a crash
 neither forgets a step nor takes two. The drain of a step waits for its node to the end, its sleep and its waitTime
-included, or a step would never get past a `wait`; only a node that waits for a person is cut, for answers that come
-meanwhile are kept, and one that waits for a child, which pauses with its parent and is stepped by itself.
+included, or a step would never get past a `wait`, and the children that it has started; only a node that waits for a
+person is cut, for answers that come meanwhile are kept.
 
 *The end.* When nothing is left to do the generation is closed; when it has ended, the driver closes what the run has
 opened through it (a page, bounded), and `_end` writes the one ending – after that nothing of the run runs. A command
@@ -81,7 +81,7 @@ from protocol.messages import (
     Summary,
 )
 from protocol.states import ENDED, NodeStatus, RunStatus, Trigger, advance
-from protocol.view import VAR, Due, View
+from protocol.view import VAR, Due, View, instance_key
 
 __all__ = ["Plan", "RunActor"]
 
@@ -310,7 +310,7 @@ class RunActor:
             child.leave()
         elif self.status in _HALTING:
             child.halt(PARENT_STOPPED)
-        elif self.status in {RunStatus.PAUSING, RunStatus.PAUSED}:
+        elif self.status in {RunStatus.PAUSING, RunStatus.PAUSED} and not self._steps_over(child.plan.run_id):
             child.order(Control(action="pause", mode="drain" if self._drain else "now"))
         else:
             child.order(Control(action="resume"))
@@ -613,8 +613,7 @@ class RunActor:
         """A drain does not wait for a node that rests, unless it was stepped to and will wake by itself."""
         if not (task.resting and task.step.interruptible):
             return False
-        stepped = (task.node_id, task.iteration) in self._stepped
-        return not stepped or task.in_child or self._questions.asked_by(task)
+        return (task.node_id, task.iteration) not in self._stepped or self._questions.asked_by(task)
 
     def _cancel(self, cause: str) -> None:
         """Cancel every generation; a pause leaves alone what it may not cut."""
@@ -696,6 +695,14 @@ class RunActor:
             self.walk_on()
             self._stepped.add(key)
             self._pause(drain=True, reason="step", node_id=key[0])
+            for child in self.children.unfinished:
+                if self._steps_over(child.plan.run_id):
+                    child.order(Control(action="resume"))
+
+    def _steps_over(self, run_id: str) -> bool:
+        """Whether a child was started by a node that was stepped to: it is part of the step."""
+        begins = tuple(f"{CHILD}{instance_key(*key)}/" for key in self._stepped)
+        return any(key.startswith(begins) and note["run_id"] == run_id for key, note in self.view.notes.items())
 
     def _at_breakpoint(self, node_id: str) -> None:
         """The schedule stops before a node."""

@@ -298,7 +298,14 @@ LOOP = {
 }
 
 
-@pytest.mark.parametrize("graph", [quick(chain, FEW), LOOP], ids=["chain", "loop"])
+AROUND = {
+    "nodes": [{"id": "s", "type": "start"}, {"id": "f", "type": "subflow", "data": {"config": {"workflow": LOOP}}}],
+    "edges": [{"source": "s", "target": "f"}],
+    "config": {"defaultWaitTime": 0},
+}
+
+
+@pytest.mark.parametrize("graph", [quick(chain, FEW), LOOP, AROUND], ids=["chain", "loop", "subflow"])
 async def test_an_ended_run_leaves_nothing_to_the_garbage_collector(graph):
     """Its memory is free when nobody asks for it any more: of a busy server the collector comes minutes later."""
     async with served(["snake", "flat"]) as house:

@@ -7,6 +7,7 @@ import pytest
 import trio
 import trio.testing
 
+from actors.testing.flows import flow
 from protocol.messages import Control, NodeChanged, RunChanged, RunEnded
 from protocol.states import ENDED, RunStatus
 
@@ -389,4 +390,36 @@ async def test_only_a_paused_run_can_be_stepped(autojump_clock, world, status):
         await run.begun()
     await run.stop(force=True)
     await run.wait()
+    await world.story(run)
+
+
+async def test_a_step_over_a_subflow_runs_what_is_inside(autojump_clock, world):
+    """The run inside it is part of the step, also if it was paused with its parent before; others stay paused."""
+    inner = flow("a >> b", a=("wait", {"duration": 2000}), b="log")
+    run = await world.start(
+        "s >> f; s >> g; f >> e", f=("subflow", {"workflow": inner}), g=("subflow", {"workflow": inner}), e="log"
+    )
+    while world.runtime.run(f"{run.id}.2") is None:
+        await trio.sleep(0.1)
+    await run.pause()
+    await world.until(run, PAUSED)
+    first, second = (world.runtime.run(run.view.notes[f"child/{node}/child"]["run_id"]) for node in "fg")
+    assert (first.status, second.status) == (PAUSED, PAUSED)
+    assert await step(world, run) == ["f"]
+    assert (run.status, first.status, second.status) == (PAUSED, "completed", PAUSED)
+    assert run.view.nodes["f"].status == "success"
+    await run.resume()
+    assert (await run.wait()).status == "completed"
+    await world.story(run)
+
+
+async def test_a_step_that_starts_a_subflow_runs_it_to_its_end(autojump_clock, world):
+    """The parent says `paused` when it has ended."""
+    inner = flow("a >> b", a=("wait", {"duration": 2000}), b="log")
+    run = await world.start("s >> f >> e", f=("subflow", {"workflow": inner}), e="log", config={"breakpoints": ["f"]})
+    assert await stop_at(world, run) == ("breakpoint", "f")
+    assert await step(world, run) == ["f"]
+    assert run.view.nodes["f"].status == "success"
+    await run.resume()
+    assert (await run.wait()).status == "completed"
     await world.story(run)
