@@ -58,7 +58,7 @@ async def leak(ctx):
                 ctx.progress(percent, form)
                 await ctx.sleep(0.1)
         case "ask":
-            return await ctx.ask(f"is it {key}?", schema={"enum": forms})
+            return await ctx.ask(f"is it {key}?", schema={"enum": [*forms, f"it is {key}"]})
         case "once":
             async def act():
                 return {"token": forms}
@@ -121,6 +121,13 @@ def graph() -> dict[str, Any]:
         "shot": ("screenshot", {"filename": "{{ secrets.PIN }}.png"}),
         "items": ("loop", {"type": "forEach", "items": "{{ [secrets.KEY, {'k': secrets.PIN}] }}", "maxIterations": 5}),
         "code": ("fail", {"message": whole}),
+        "inside": (
+            "subflow",
+            {
+                "workflow": flow("a", a=("log", {"message": "{{ inputs['in'] }} {{ secrets.KEY }}"})),
+                "inputs": {"in": whole},
+            },
+        ),
     }
     kinds |= {name: (kind, {"onError": "continue", **config}) for name, (kind, config) in expressions.items()}
     edges = [f"s >> {name} >> z{place}" for place, name in enumerate(kinds) if name != "items"]

@@ -399,8 +399,7 @@ async def test_a_step_over_a_subflow_runs_what_is_inside(autojump_clock, world):
     run = await world.start(
         "s >> f; s >> g; f >> e", f=("subflow", {"workflow": inner}), g=("subflow", {"workflow": inner}), e="log"
     )
-    while world.runtime.run(f"{run.id}.2") is None:
-        await trio.sleep(0.1)
+    await trio.sleep(1)
     await run.pause()
     await world.until(run, PAUSED)
     first, second = (world.runtime.run(run.view.notes[f"child/{node}/child"]["run_id"]) for node in "fg")

@@ -34,7 +34,7 @@ Step = float | Callable[[Run], Awaitable[object]] | str
 
 def _steered(graph: Any, *steps: Step) -> Callable[[House], Any]:
     """Start a run and do one thing after the other: a number is a rest, a text is done to the run inside."""
-    deeds = {"pause": pause, "resume": resume, "stop": stop}
+    deeds: dict[str, Callable[[Run], Awaitable[object]]] = {"pause": pause, "resume": resume, "stop": stop}
 
     async def play(house: House) -> None:
         run = await house.start(graph)
