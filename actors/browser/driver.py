@@ -33,6 +33,7 @@ import orjson
 import trio
 
 from actors import expressions
+from actors.browser.search import load_playwright
 from actors.browser.service import CRASHED, Browsers
 from actors.browser.turns import Turns
 from actors.context import DRIVER_NOTE, NodeContext, Picture
@@ -234,6 +235,7 @@ class BrowserDriver:
             fresh: it opens an address itself, so none has to be restored.
             secret: must not be in the error.
         """
+        await load_playwright()
         from playwright.async_api import Error
 
         async with self._turns.turn(ctx):

@@ -1,23 +1,26 @@
-"""Which browser: the places where one may be, in the order in which they are tried.
+"""Which browser: Playwright, if it is installed, and the places where a browser may be, in the order of trying.
 
 The configured path or channel, and nothing else, if there is one; else Playwright's own Chromium, the `chrome` and
 `msedge` that are installed, Chromium on PATH. The first that starts is taken; why the others are not is kept, for
 `callboard doctor` and for the error.
 """
 
+import functools
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
+import trio
 
 from actors.errors import NodeError
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Playwright
 
-__all__ = ["INSTALL", "INSTALL_EXTRA", "NO_BROWSER", "Found", "Wanted", "launch"]
+__all__ = ["INSTALL", "INSTALL_EXTRA", "NO_BROWSER", "Found", "Wanted", "launch", "load_playwright"]
 
 NO_BROWSER: Final = "no_browser"
 """Code of the error of a browser node on a machine without a browser, or without Playwright."""
@@ -51,6 +54,29 @@ class Found:
     """Where it was found."""
     passed_over: Sequence[str]
     """What was tried before, and why it was not taken."""
+
+
+async def load_playwright() -> None:
+    """Import Playwright; then its names can be imported on the loop.
+
+    It takes half a second the first time, which a thread has to spare and the loop has not.
+
+    Raises:
+        NodeError: code `no_browser`: it is not installed.
+    """
+    if _import.cache_info().currsize:
+        await trio.lowlevel.checkpoint()
+        return
+    try:
+        # A cancel leaves the import to the thread: whoever comes next waits for its lock, in a thread as well.
+        await trio.to_thread.run_sync(_import, abandon_on_cancel=True)
+    except ImportError as error:
+        raise NodeError(f"a real browser needs Playwright: {INSTALL_EXTRA}", code=NO_BROWSER) from error
+
+
+@functools.cache
+def _import() -> object:
+    return import_module("playwright.async_api")
 
 
 async def launch(playwright: "Playwright", wanted: Wanted) -> Found:

@@ -21,7 +21,7 @@ import attrs
 import trio
 
 from actors.browser.bridge import Bridge, BridgeClosed, open_bridge
-from actors.browser.search import INSTALL_EXTRA, NO_BROWSER, Found, Wanted, launch
+from actors.browser.search import NO_BROWSER, Found, Wanted, launch, load_playwright
 from actors.errors import NodeError
 
 if TYPE_CHECKING:
@@ -171,10 +171,9 @@ class Browsers:
             start.done.set()
 
     async def _launch(self) -> Found:
-        try:
-            from playwright.async_api import async_playwright
-        except ImportError as error:
-            raise NodeError(f"a real browser needs Playwright: {INSTALL_EXTRA}", code=NO_BROWSER) from error
+        await load_playwright()
+        from playwright.async_api import async_playwright
+
         if self._bridge is None:
             self._bridge = await self._nursery.start(self._hold_bridge)
         self._playwright = await self._bridge.call(async_playwright().start)
