@@ -25,6 +25,7 @@ from actors.node import IN_DOUBT, NodeTask, Port, Step
 from actors.recorder import Recorder
 from actors.reports import Outcome, describe
 from actors.timers import RunClock, Timer, Timers
+from protocol.ancestry import Ancestry
 from protocol.errors import ProtocolError
 from protocol.graph import ERROR
 from protocol.messages import Iteration, Json, NodeChanged
@@ -124,6 +125,7 @@ class Schedule:
         self._breakpoints = breakpoints
         self._stopped = stopped
         self._dry_run = dry_run
+        self._ancestry = Ancestry(view.workflow)
         self._due: deque[Due] = deque()
         self._ready: deque[_Ready] = deque()
         self._held: dict[Key, _Held] = {}
@@ -363,7 +365,7 @@ class Schedule:
                 case "run":
                     return {"id": view.run_id, "workflow_id": view.workflow_id}
                 case "nodes":
-                    return _Nodes(view, region.iteration)
+                    return _Nodes(view, self._ancestry, node_id, region.iteration)
                 case _:
                     raise KeyError(name)
 
@@ -628,27 +630,34 @@ class Schedule:
 
 
 class _Nodes(Mapping[str, Json]):
-    """`nodes` in an expression: node id → `{"result": …}`, as an instance in `iteration` sees them."""
+    """`nodes` in an expression: ancestor's id → `{"result": …}`, as an instance in `iteration` sees them.
 
-    def __init__(self, view: View, iteration: Iteration) -> None:
+    A node beside it may have ended by chance; it is not there, so that the same graph gives the same answer.
+    """
+
+    def __init__(self, view: View, ancestry: Ancestry, node_id: str, iteration: Iteration) -> None:
         self._view = view
+        self._ancestry = ancestry
+        self._node_id = node_id
         self._iteration = iteration
 
     def __getitem__(self, node_id: str) -> Json:
-        event = self._view.newest(node_id, self._iteration)
-        if event is None or event.status not in NODE_ENDED:
+        event = self._find(node_id)
+        if event is None:
             raise KeyError(node_id)
         return {"result": event.result}
 
     def __iter__(self) -> Iterator[str]:
-        return (node_id for node_id in self._view.workflow.nodes if self._has(node_id))
+        return (node_id for node_id in self._view.workflow.nodes if self._find(node_id) is not None)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def _has(self, node_id: str) -> bool:
+    def _find(self, node_id: str) -> NodeChanged | None:
         event = self._view.newest(node_id, self._iteration)
-        return event is not None and event.status in NODE_ENDED
+        if event is None or event.status not in NODE_ENDED:
+            return None
+        return event if self._ancestry.precedes(node_id, self._node_id) else None
 
 
 def passed_on(inputs: Mapping[str, Json]) -> Json:

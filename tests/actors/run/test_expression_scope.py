@@ -95,3 +95,14 @@ async def test_a_turn_does_not_see_the_turn_before(autojump_clock, world):
     )  # fmt: skip
     await run.wait()
     assert [line for _, line in said(world, await world.story(run), "c")] == ["-1", "1", "-1"]
+
+
+async def test_a_node_beside_it_is_not_there_even_if_it_has_ended(autojump_clock, world):
+    """The same graph gives the same answer, whoever was faster."""
+    run = await world.start(
+        "s >> a; s >> w >> b", a=("set", {"x": 1}), w=("wait", {"duration": 1000}), b=("log", {"message": "{{ nodes.a.result }}"})
+    )  # fmt: skip
+    assert (await run.wait()).status == "failed"
+    assert run.view.nodes["a"].status == "success"
+    assert "no ancestor of this node" in run.view.nodes["b"].error
+    await world.story(run)
