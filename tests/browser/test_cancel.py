@@ -114,18 +114,23 @@ async def test_a_stop_does_not_wait_for_a_page(stage, shop):
     assert trio.current_time() - began < LATENCY_S
 
 
-@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1])
-async def test_a_pause_during_a_click_makes_one_click(stage, shop, after):
-    """Wherever it comes: the node that runs again after the resume clicks only if it had not."""
-    run = await stage.start(start(shop.url("/covered?ms=300")), CLICK, HOLD)
-    await stage.reached(run, "click")
-    await trio.sleep(after)
+async def one_click_over_a_pause(stage, run):
+    """Pause and resume it: the page hears of one click in all."""
     await run.pause()
     await stage.came_to(run, "paused")
     await run.resume()
     await stage.reached(run, "wait")
     assert await settled(stage, run) == {"mousedown": 1, "mouseup": 1, "click": 1, "dblclick": 0}
     await run.stop()
+
+
+@pytest.mark.parametrize("after", [0.0, 0.02, 0.05, 0.1])
+async def test_a_pause_during_a_click_makes_one_click(stage, shop, after):
+    """Wherever it comes: the node that runs again after the resume clicks only if it had not."""
+    run = await stage.start(start(shop.url("/covered?ms=300")), CLICK, HOLD)
+    await stage.reached(run, "click")
+    await trio.sleep(after)
+    await one_click_over_a_pause(stage, run)
 
 
 async def test_a_pause_in_mid_click_waits_for_it(stage, shop):
@@ -134,12 +139,7 @@ async def test_a_pause_in_mid_click_waits_for_it(stage, shop):
     await stage.reached(run, "click")
     while not any(key.startswith("once/click") for key in run.view.notes):  # noqa: ASYNC110  no event tells
         await trio.sleep(0.005)
-    await run.pause()
-    await stage.came_to(run, "paused")
-    await run.resume()
-    await stage.reached(run, "wait")
-    assert await settled(stage, run) == {"mousedown": 1, "mouseup": 1, "click": 1, "dblclick": 0}
-    await run.stop()
+    await one_click_over_a_pause(stage, run)
 
 
 async def test_a_node_that_gives_up_leaves_the_page_to_others(stage, shop):
