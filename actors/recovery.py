@@ -18,7 +18,7 @@ from actors.journal import Journal
 from actors.node import Step
 from actors.questions import Questions
 from actors.recorder import Recorder
-from actors.schedule import Schedule
+from actors.schedule import RETRY, Schedule
 from protocol.graph import Workflow
 from protocol.messages import Iteration, Json, NodeChanged, RunChanged
 from protocol.states import NODE_ENDED, NodeStatus, RunStatus
@@ -145,7 +145,7 @@ class _Instance:
             schedule.enqueue([self.due])
             return 0
         schedule.restore(step, region, began=self.began, noted=self.notes)
-        outcome, retry = self._noted("outcome"), self._noted("retry")
+        outcome, retry = self._noted("outcome"), self._noted(RETRY)
         if step.node.kind == "loop" and schedule.turns(step.node.id):
             schedule.turning(step, region, attempt=self.attempt)
         elif outcome is not None:

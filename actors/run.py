@@ -65,7 +65,7 @@ from actors.questions import Questions
 from actors.recorder import Recorder
 from actors.recovery import Past, restore
 from actors.reports import Asked, LogLine, Noted, Outcome, Rested, Unasked, describe
-from actors.schedule import STEP, Schedule
+from actors.schedule import RETRY, STEP, Schedule
 from actors.secrets import NO_SECRETS, Secrets
 from actors.steering import Steering
 from actors.timers import RunClock, Timers
@@ -306,14 +306,31 @@ class RunActor:
         """From now on `child` runs inside this one, and does what this one does; at once, too."""
         self.children.add(child.plan.run_id, child)
         child.on_move = self._look
+        run_id = child.plan.run_id
         if self.leaving:
             child.leave()
-        elif self.status in _HALTING:
+        elif self.status in _HALTING or self._has_let_go(run_id):
             child.halt(PARENT_STOPPED)
-        elif self.status in {RunStatus.PAUSING, RunStatus.PAUSED} and not self._steps_over(child.plan.run_id):
+        elif self.status in {RunStatus.PAUSING, RunStatus.PAUSED} and not self._steps_over(run_id):
             child.order(Control(action="pause", mode="drain" if self._drain else "now"))
-        else:
+        elif STEPPING not in self.view.notes:
+            # A step that waits for its node leaves alone what other nodes have started.
             child.order(Control(action="resume"))
+
+    def _has_let_go(self, run_id: str) -> bool:
+        """Whether no node will ask for a child: its instance has its end, or runs again and starts another one.
+
+        A crash may have come between that and the stop of the child.
+        """
+        notes = self.view.notes
+        retries = {name.removeprefix(f"{RETRY}/"): note for name, note in notes.items() if name.startswith(f"{RETRY}/")}
+        for key, note in notes.items():
+            if key.startswith(CHILD) and note["run_id"] == run_id:
+                return any(
+                    key.startswith(f"{CHILD}{instance}/") and retry["attempt"] > note["attempt"]
+                    for instance, retry in retries.items()
+                )
+        return True
 
     def name_child(self) -> str:
         """The id of the next run inside this one; never twice the same, also after a restart."""
@@ -721,19 +738,21 @@ class RunActor:
 
     @property
     def held(self) -> bool:
-        """It was paused by the run around it, which resumes it."""
+        """The run around it was paused, and nothing inside it goes on before that does."""
         return _HELD in self.view.notes
 
     def _ordered(self, control: Control) -> None:
-        """The run around this one was told so. What somebody has paused by hand is resumed by hand."""
-        was = self.status
+        """The run around this one was told so. What somebody has paused by hand before stays paused afterwards."""
+        was, held = self.status, self.view.notes.get(_HELD)
         if control.action == "resume":
-            if not self.held:
+            if held is None:
                 return
             self._recorder.note(_HELD, None)
+            if held == _BY_HAND:
+                return
         self._steering.obey(Ask(control, _unheard, _unheard), was=was)
-        if control.action == "pause" and was is not self.status:
-            self._recorder.note(_HELD, value=True)
+        if control.action == "pause" and held is None and self.status in _RESTING:
+            self._recorder.note(_HELD, _BY_HAND if was in _RESTING else True)
 
     def _halting_once(self, cause: str) -> None:
         if self.status not in _HALTING and self.status not in ENDED:
@@ -882,10 +901,13 @@ class RunActor:
 
 _HALTING: Final = frozenset({RunStatus.STOPPING, RunStatus.FAILING})
 _ALIVE: Final = frozenset({RunStatus.RUNNING, RunStatus.PAUSING})
+_RESTING: Final = frozenset({RunStatus.PAUSING, RunStatus.PAUSED})
 _CHILDREN: Final = "children"
 """The note that counts the runs that were started inside this one."""
 _HELD: Final = "held"
-"""The note of a run that the run around it has paused."""
+"""The note of a run whose parent was paused: it goes on with that, and not before."""
+_BY_HAND: Final = "by hand"
+"""Its value if the run had been paused already: then it does not go on with its parent."""
 
 
 def _unheard(answer: object) -> None:

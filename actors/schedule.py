@@ -32,7 +32,7 @@ from protocol.messages import Iteration, Json, NodeChanged
 from protocol.states import NODE_ENDED, NodeStatus
 from protocol.view import DONE, Due, Region, View, instance_key
 
-__all__ = ["Schedule", "passed_on"]
+__all__ = ["RETRY", "Schedule", "passed_on"]
 
 STEP: Final = 0.002
 """Seconds of work after which the run actor yields."""
@@ -40,6 +40,9 @@ STEP_TURNS: Final = 64
 """Turns of loops after which it yields, too."""
 STEP_STARTS: Final = 256
 """Nodes started after which it yields in any case: on a virtual clock work takes no time."""
+
+RETRY: Final = "retry"
+"""Name of the note of an instance whose next attempt waits: `{"attempt": n, "at": …}`."""
 
 BREAKPOINT: Final = "breakpoint"
 """Reason of the `pending` of a node before which the run has stopped."""
@@ -502,7 +505,7 @@ class Schedule:
         )
         self._let_go(self._noted.get((node.id, region.iteration), ()))
         at = self._clock.now() + delay
-        self.note(step, region, "retry", {"attempt": attempt + 1, "at": at})
+        self.note(step, region, RETRY, {"attempt": attempt + 1, "at": at})
         self.retry(step, region, attempt=attempt + 1, at=at)
 
     def retry(self, step: Step, region: Region, *, attempt: int, at: float) -> None:

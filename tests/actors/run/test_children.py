@@ -574,3 +574,45 @@ async def test_who_gives_up_while_it_opens_waits_for_no_run(autojump_clock, monk
             pytest.fail("it was opened")
     assert scope.cancelled_caught
     assert trio.current_time() - began == pytest.approx(1, abs=0.1)
+
+
+async def test_a_crash_leaves_no_child_of_a_node_that_has_its_end(autojump_clock):
+    """The node's end was written, the stop of its child was not: the next process stops it."""
+    graph = flow(
+        "s >> f >> w",
+        f=("subflow", {"workflow": inside("a", a=("wait", {"duration": 50_000})), "timeout": 1000, "onError": "continue"}),
+        w=("wait", {"duration": 5000}),
+    )  # fmt: skip
+    town, tape = Town(), Tape()
+    async with opened(tape, town) as runtime:
+        await (await runtime.start(graph, run_id="r")).wait()
+    ends = [
+        number
+        for number, (what, args, _) in enumerate(tape.calls)
+        if what == "append"
+        and args[0] == "r"
+        and any(isinstance(event, NodeChanged) and (event.node_id, event.status) == ("f", "error") for event in args[1])
+    ]
+    cut = await tape.cut(ends[0] + 1)
+    began = trio.current_time()
+    async with open_runtime(journal=cut, registry=Town().registry(), wall=trio.current_time) as runtime:
+        assert (await runtime.run("r").wait()).status == "completed"
+        assert (await cut.summary("r.1")).status == "stopped"
+    assert trio.current_time() - began < 10
+
+
+async def test_nothing_inside_a_paused_run_goes_on_by_hand(autojump_clock, world):
+    """One that was paused by hand before is resumed by hand after."""
+    run, child = await begun(world)
+    await child.pause()
+    await world.until(child, RunStatus.PAUSED)
+    await run.pause()
+    await world.until(run, RunStatus.PAUSED)
+    assert world.answered(await child.resume())[0] is False
+    await trio.sleep(10)
+    assert (run.status, child.status) == ("paused", "paused")
+    await run.resume()
+    await trio.sleep(10)
+    assert (run.status, child.status) == ("running", "paused")
+    assert world.answered(await child.resume())[0] is True
+    assert (await run.wait()).status == "completed"
