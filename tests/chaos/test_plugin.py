@@ -159,7 +159,7 @@ def test_an_unknown_point_is_said_in_a_line(run):
 def test_other_tests_see_nothing_of_it(pytester):
     """Whoever has callboard installed, and tests something else: not even trio is imported, and pytest-trio not needed."""
     pytester.makepyfile("def test_it():\n    import sys\n    assert not {'trio', 'attrs', 'cel'} & set(sys.modules)\n")
-    plugins = ["no:trio", "no:hypothesispytest", "no:cacheprovider"]
+    plugins = ["no:trio", "no:anyio", "no:hypothesispytest", "no:cacheprovider"]
     done = pytester.runpytest_subprocess(*(part for name in plugins for part in ("-p", name)))
     done.assert_outcomes(passed=1)
     assert "chaos" not in done.stdout.str()

@@ -8,7 +8,7 @@ from actors.testing import chaos
 from tests.bench.chaos import SUBJECTS
 from tests.chaos.scenarios.scenario import Scenario
 
-RUNS = 40
+RUNS = 30
 """Of each scenario: one of each stratum first, so that every line and kind of point is struck once."""
 
 SCENARIOS: dict[str, Scenario] = {

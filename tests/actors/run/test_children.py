@@ -596,7 +596,9 @@ async def test_a_crash_leaves_no_child_of_a_node_that_has_its_end(autojump_clock
     cut = await tape.cut(ends[0] + 1)
     began = trio.current_time()
     async with open_runtime(journal=cut, registry=Town().registry(), wall=trio.current_time) as runtime:
-        assert (await runtime.run("r").wait()).status == "completed"
+        run = runtime.run("r")
+        assert run is not None
+        assert (await run.wait()).status == "completed"
         assert (await cut.summary("r.1")).status == "stopped"
     assert trio.current_time() - began < 10
 
