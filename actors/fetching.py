@@ -117,8 +117,8 @@ class _Gate(httpx.AsyncBaseTransport):
         self._inner = httpx.AsyncHTTPTransport(verify=_TLS, trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        host, port = self._destination(request.url)
-        *others, last = await self._addresses(host, port)
+        host, port, own = self._destination(request.url)
+        *others, last = await self._addresses(host, port, own)
         for address in others:
             try:
                 return await self._inner.handle_async_request(_pinned(request, host, address))
@@ -129,7 +129,8 @@ class _Gate(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         await self._inner.aclose()
 
-    def _destination(self, url: httpx.URL) -> tuple[str, int]:
+    def _destination(self, url: httpx.URL) -> tuple[str, int, int]:
+        """Host, port, and the port that is its scheme's own."""
         own = OWN_PORTS.get(url.scheme)
         host = url.raw_host.decode("ascii")
         if own is None or not host:
@@ -139,9 +140,9 @@ class _Gate(httpx.AsyncBaseTransport):
         port = url.port or own
         if (refusal := self._hosts.refusal(host, port, own=own)) is not None:
             raise NodeError(f"url: {refusal}", code="not_allowed")
-        return host, port
+        return host, port, own
 
-    async def _addresses(self, host: str, port: int) -> list[str]:
+    async def _addresses(self, host: str, port: int, own: int) -> list[str]:
         """Where a host is, every address looked at; there is one at least."""
         try:
             found = await trio.socket.getaddrinfo(host, port, type=trio.socket.SOCK_STREAM)
@@ -149,7 +150,7 @@ class _Gate(httpx.AsyncBaseTransport):
             raise NodeError(f"url: {host} can not be resolved: {error}", code="http_failed") from error
         addresses = list(dict.fromkeys(str(address[0]) for *_, address in found))
         for address in addresses:
-            if (refusal := self._hosts.refusal_of_address(host, address, port)) is not None:
+            if (refusal := self._hosts.refusal_of_address(host, address, port, own=own)) is not None:
                 raise NodeError(f"url: {refusal}", code="not_allowed")
         return addresses
 

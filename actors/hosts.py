@@ -7,8 +7,8 @@ of them; without one the entry is for the scheme's own, 80 and 443.
 *Theory of operation.* A host is asked about twice. First by its name and port, as the URL says them. Then, when the
 name has been resolved, by its address: whoever owns a name may point it anywhere, so one that is not public – loopback,
 private, link-local and the cloud's metadata service with it – is reached only if an entry names the address or its
-network. `localhost` names those of this machine. Whoever connects must connect to the very address that was looked at.
-Pure: it resolves nothing itself.
+network, with that port. `localhost` names those of this machine. Whoever connects must connect to the very address that
+was looked at. Pure: it resolves nothing itself.
 """
 
 import ipaddress
@@ -43,10 +43,8 @@ class _Entry:
     port: int | None
     """None: the scheme's own."""
 
-    def has_port(self, port: int, own: int | None) -> bool:
-        if self.port is None:
-            return own is None or port == own
-        return self.port in {ANY_PORT, port}
+    def has_port(self, port: int, own: int) -> bool:
+        return port == own if self.port is None else self.port in {ANY_PORT, port}
 
     def has_name(self, host: str) -> bool:
         if self.name.startswith("*."):
@@ -95,21 +93,25 @@ class HostList:
         shown = shown if port == own else f"{shown}:{port}"
         return f"{shown} is not among the hosts that this server may reach; http_allow names them"
 
-    def refusal_of_address(self, host: str, address: str, port: int) -> str | None:
+    def refusal_of_address(self, host: str, address: str, port: int, *, own: int) -> str | None:
         """Why an address may not be connected to; None: it may.
 
         Args:
             host: the name that was resolved, which is allowed.
             address: what it was resolved to.
             port: the one that would be connected to.
+            own: the one that the scheme has.
         """
         found = _address(address)
         if found is None:
             return f"{host} is at {address}, which is no address"
-        listed = any(entry.has_address(found) and entry.has_port(port, None) for entry in self._entries)
+        listed = any(entry.has_address(found) and entry.has_port(port, own) for entry in self._entries)
         if listed or _is_public(found):
             return None
-        return f"{host} is at {found}, which is not public; http_allow would have to name the address or its network"
+        return (
+            f"{host} is at {found}, which is not public; http_allow would have to name the address or its network, "
+            f"for port {port}"
+        )
 
 
 def _parse(text: str) -> _Entry:

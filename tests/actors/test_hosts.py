@@ -76,7 +76,7 @@ def test_a_name_and_its_port(entry, host, port, holds):
 )
 def test_an_address_that_is_not_public_needs_an_entry_of_its_own(address):
     """All hosts are not all addresses: whoever owns a name may point it at what only this machine can reach."""
-    assert "public" in (refusal := str(HostList.parse(["*:*"]).refusal_of_address("evil.net", address, 80))) or (
+    assert "public" in (refusal := str(HostList.parse(["*:*"]).refusal_of_address("evil.net", address, 80, own=80))) or (
         "no address" in refusal
     )
 
@@ -84,21 +84,36 @@ def test_an_address_that_is_not_public_needs_an_entry_of_its_own(address):
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822"])
 def test_a_public_address_needs_none(address):
     """What is public is reached by its name alone."""
-    assert HostList.parse(["example.org"]).refusal_of_address("example.org", address, 80) is None
+    assert HostList.parse(["example.org"]).refusal_of_address("example.org", address, 80, own=80) is None
 
 
 def test_an_entry_lists_an_address_for_the_names_that_lead_to_it():
-    """With the port that it says, or any."""
-    for entries in (["intra", "10.0.0.0/8"], ["intra", "10.0.0.1:80"]):
-        assert HostList.parse(entries).refusal_of_address("intra", "10.0.0.1", 80) is None
-    assert HostList.parse(["intra", "10.0.0.1:81"]).refusal_of_address("intra", "10.0.0.1", 80) is not None
+    """With the port that it says, or the scheme's own; that all hosts are listed at any port gives it no more."""
+
+    def reached(entries, port):
+        return HostList.parse(entries).refusal_of_address("intra", "10.0.0.1", port, own=80) is None
+
+    for entries in (["intra", "10.0.0.0/8"], ["intra", "10.0.0.1:80"], ["*:*", "10.0.0.1"]):
+        assert reached(entries, 80)
+        assert not reached(entries, 6379)
+    assert reached(["intra:*", "10.0.0.1:6379"], 6379)
+    assert reached(["intra:*", "10.0.0.0/8:*"], 6379)
+    assert not reached(["intra", "10.0.0.1:81"], 80)
+
+
+def test_localhost_lists_its_addresses_with_the_port_that_it_names():
+    """And with no other one."""
+    hosts = HostList.parse(["localhost:8000"])
+    for address in ("127.0.0.1", "::1"):
+        assert hosts.refusal_of_address("localhost", address, 8000, own=80) is None
+        assert hosts.refusal_of_address("localhost", address, 80, own=80) is not None
 
 
 @given(st.ip_addresses(), st.sampled_from(["10.0.0.0/8", "2001:db8::/32"]))
 def test_only_what_is_listed_or_public_is_connected_to(address, network):
     """Whatever the address: public and unicast, or in the network."""
     listed = address.version == ipaddress.ip_network(network).version and address in ipaddress.ip_network(network)
-    if HostList.parse([network]).refusal_of_address("x", str(address), 80) is None and not listed:
+    if HostList.parse([network]).refusal_of_address("x", str(address), 80, own=80) is None and not listed:
         meant = getattr(address, "ipv4_mapped", None) or address
         assert meant.is_global
         assert not meant.is_multicast

@@ -140,6 +140,7 @@ async def test_no_host_is_reached_until_one_is_listed():
         (["example.org"], "http://127.0.0.1:{port}/x"),
         (["127.0.0.1"], "http://127.0.0.1:{port}/x"),  # listed, but not at this port
         (["*:*"], "http://127.0.0.1:{port}/x"),  # all hosts are not all addresses
+        (["*:*", "127.0.0.1"], "http://127.0.0.1:{port}/x"),
         (["*:*"], "http://localhost:{port}/x"),
         (["*:*"], "http://0.0.0.0:{port}/x"),
         (["*:*"], "http://[::1]:{port}/x"),
