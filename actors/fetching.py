@@ -1,7 +1,8 @@
 """HTTP for nodes: one request and what came back, through a gate that knows which hosts may be reached.
 
 *Theory of operation.* `fetch` opens a client, sends one request, follows its redirects, reads the body of the last
-answer and closes everything: nothing is shared between nodes, so no cookie or connection of one run is another's. Every
+answer and closes everything: nothing is shared between nodes, so no cookie or connection of one run is another's. To
+another origin (scheme, host, port) goes no header that may be a key, and it does not come back from there. Every
 hop goes through `_Gate`, a transport, which looks at the URL, resolves its host, looks at each address, and connects to
 the very one that it has looked at: a name that changes its mind in between gains nothing. Only the first connection is
 tried at several addresses; what has been sent is not sent again. No proxy, no netrc, no environment.
@@ -33,6 +34,9 @@ MAX_REDIRECTS: Final = 10
 """Half of what browsers follow; who needs more goes in a circle."""
 
 OWN_PORTS: Final = {"http": 80, "https": 443}
+
+_TO_ANYONE: Final = re.compile(r"accept.*|content-.*|user-agent|idempotency-key", re.IGNORECASE)
+"""Headers that say how to read a message or whether it came before. Any other may be a key to the host it is for."""
 
 _JSON: Final = re.compile(r"application/(.+\+)?json|text/json")
 _TEXT: Final = re.compile(
@@ -75,7 +79,7 @@ async def fetch(
     Args:
         method: in capitals.
         url: http or https, without credentials.
-        headers: of the request.
+        headers: of the request; on the way to another origin those alone that `_TO_ANYONE` names.
         query: added to that of the URL; a list gives several values.
         content: the body.
         hosts: those that may be reached.
@@ -100,7 +104,7 @@ async def fetch(
                     if response.next_request is None:
                         body = await _read(response, limit)
                         return Fetched(response.status_code, dict(response.headers), _value(response, body))
-                    request = response.next_request
+                    request = _redirected(request, response.next_request, headers)
                 finally:
                     await response.aclose()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -153,6 +157,19 @@ class _Gate(httpx.AsyncBaseTransport):
             if (refusal := self._hosts.refusal_of_address(host, address, port, own=own)) is not None:
                 raise NodeError(f"url: {refusal}", code="not_allowed")
         return addresses
+
+
+def _redirected(before: httpx.Request, after: httpx.Request, headers: Mapping[str, str]) -> httpx.Request:
+    """The request that follows a redirect, in another origin without those of these headers that are not for anyone."""
+    if _origin(before.url) != _origin(after.url):
+        for name in headers:
+            if _TO_ANYONE.fullmatch(name) is None:
+                after.headers.pop(name, None)
+    return after
+
+
+def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
+    return url.scheme, url.raw_host, url.port or OWN_PORTS.get(url.scheme)
 
 
 def _pinned(request: httpx.Request, host: str, address: str) -> httpx.Request:

@@ -107,7 +107,8 @@ async def http(ctx: NodeContext[HttpConfig]) -> Json:
     none by default. Each redirect (10 at most) is held to it again, and so is each address that a name leads to: one
     that is not public (this machine, the local network, a cloud's metadata service) must be listed itself. The
     connection goes to the address that was looked at. Proxies, netrc and cookies of other requests are not used. On the
-    way to another origin the header `Authorization` is left out.
+    way to another origin the `headers` of the config are left out, except for accept*, content-*, user-agent and
+    idempotency-key.
 
     *What is read*: at most `max_result` bytes, compressed or not; more is an error and the rest is never read.
 

@@ -76,9 +76,9 @@ def test_a_name_and_its_port(entry, host, port, holds):
 )
 def test_an_address_that_is_not_public_needs_an_entry_of_its_own(address):
     """All hosts are not all addresses: whoever owns a name may point it at what only this machine can reach."""
-    assert "public" in (refusal := str(HostList.parse(["*:*"]).refusal_of_address("evil.net", address, 80, own=80))) or (
-        "no address" in refusal
-    )
+    assert "public" in (
+        refusal := str(HostList.parse(["*:*"]).refusal_of_address("evil.net", address, 80, own=80))
+    ) or ("no address" in refusal)
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "64:ff9b::5db8:d822"])

@@ -193,6 +193,31 @@ async def test_a_redirect_is_held_to_the_list(location):
     assert [asked.target for asked in site.asked] == ["/to"]
 
 
+async def test_a_redirect_to_another_origin_gets_no_header_of_the_node():
+    """Nor does what comes behind it; what says how to read the message goes along, and so does all to its own origin."""
+    mine = {"X-Api-Key": "k", "Authorization": "Bearer t", "Cookie": "c=1", "Accept": "a/b", "User-Agent": "me"}
+    async with open_site(x=page({})) as one, open_site() as two:
+        async with opened(one, allow=[one.host, two.host]) as runtime:
+            one.pages |= {
+                "/over": page(b"", 307, location=two.url("/back")),
+                "/own": page(b"", 307, location="/x"),
+            }
+            two.pages["/back"] = page(b"", 307, location=one.url("/x"))
+            for path in ("/over", "/own"):
+                answer = await ask(runtime, url=one.url(path), method="POST", json=1, headers=mine)
+                assert answer["status"] == 200
+    first, back, own, kept = one.asked
+    (over,) = two.asked
+    for asked in (first, own, kept):
+        assert (asked.headers["x-api-key"], asked.headers["authorization"]) == ("k", "Bearer t")
+    for asked in (over, back):
+        assert not {"x-api-key", "authorization", "cookie"} & asked.headers.keys()
+        assert (asked.headers["accept"], asked.headers["user-agent"], asked.body) == ("a/b", "me", b"1")
+        assert asked.headers["content-type"] == "application/json"
+        assert asked.headers["idempotency-key"] == first.headers["idempotency-key"]
+    assert over.headers["host"] == two.host
+
+
 async def test_redirects_are_followed_as_browsers_do():
     """303 turns a POST into a GET, 307 keeps it; a circle ends in an error; the body of a redirect is not read."""
     async with open_site(x=page({"ok": True})) as site, opened(site, max_result=2**16) as runtime:
