@@ -8,7 +8,8 @@ allows `ls` has not allowed `sh`.) That path, and not what the config says, is w
 A command is an effect: it is in `once`, a pause waits for it. It leads a process group of its own. Whatever ends it –
 its own end, its `timeout`, a stop, the end of a section's grace – the whole group is ended before the node is: SIGTERM,
 and `KILL_AFTER_S` later SIGKILL. A stop tells it at once, although `once` shields the node: `_watch` stands outside of
-that shield and does nothing but wait for the cancel. Output is read as it comes, and what is over the limit is counted
+that shield and does nothing but wait for the cancel. The end of the server leaves it the grace of its section, as any
+effect has it: one that ends by then is not repeated. Output is read as it comes, and what is over the limit is counted
 and thrown away, so that no program ever waits for us. What leaves its group on purpose (a daemon) is not followed; if
 it keeps the pipes open, they are given up after `LINGER_S`.
 """
@@ -118,7 +119,7 @@ async def command(ctx: NodeContext[CommandConfig]) -> Json:
     result: Json = None
     failure: NodeError | None = None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_watch, group)
+        nursery.start_soon(_watch, ctx, group)
         try:
             result = await ctx.once("command", partial(_run, ctx, group, [program, *config.argv[1:]], folder))
         except NodeError as error:
@@ -267,13 +268,16 @@ class _Output:
         return self.data.decode(errors="replace")
 
 
-async def _watch(group: _Group) -> None:
-    """Ends the group when the node is cancelled, while the section that waits for it can not be."""
+async def _watch(ctx: NodeContext[CommandConfig], group: _Group) -> None:
+    """Ends the group when the node is cancelled, while the section that waits for it can not be.
+
+    Not when the server ends: what would be ended now would be run again by the next one.
+    """
     try:
         await trio.sleep_forever()
     finally:
         # What has ended by itself is taken at its word, and `_run` sees to what it left.
-        if group.leader is None or group.leader.poll() is None:
+        if ctx.cancel_cause != "shutdown" and (group.leader is None or group.leader.poll() is None):
             group.told = True
             await group.end()  # noqa: ASYNC102  shields itself, and has a deadline
 
@@ -308,7 +312,8 @@ async def _run(ctx: NodeContext[CommandConfig], group: _Group, argv: list[str], 
             await group.end()
             nursery.cancel_scope.deadline = trio.current_time() + LINGER_S
     finally:
-        await group.kill()  # noqa: ASYNC102  ditto
+        # A section whose grace is over. Whoever was told before has had its time.
+        await (group.kill() if group.told else group.end())  # noqa: ASYNC102  ditto
     if group.told:
         raise NodeError(f"{config.argv[0]!r} was ended before its time", code="command_failed")
     if limit.cancelled_caught:

@@ -272,6 +272,36 @@ async def test_a_pause_waits_for_it(tmp_path):
     assert (tmp_path / "runs").read_text() == "x"
 
 
+async def test_the_end_of_the_server_leaves_it_its_grace(tmp_path):
+    """It ends by itself and is not run again by the next server, which takes its result as it was kept."""
+    code = (
+        "import os, time; open('pids.part', 'w').write(str(os.getpid())); os.rename('pids.part', 'pids');"
+        "time.sleep(0.5); open('runs', 'a').write('x'); print('done')"
+    )
+    kept = {"journal": f"sqlite:{tmp_path / 'runs.db'}", "commands_folder": str(tmp_path / "work")}
+    (tmp_path / "work").mkdir()
+    async with opened(**kept) as runtime:
+        run = await started(runtime, sys.executable, "-c", code)
+        await pids(tmp_path / "work")
+    assert (tmp_path / "work" / "runs").read_text() == "x"
+    async with opened(**kept) as runtime:
+        again = runtime.run(run.id)
+        assert (await again.wait()).status == "completed"
+        assert again.view.nodes["c"].result == {"exitStatus": 0, "stdout": "done\n", "stderr": ""}
+    assert (tmp_path / "work" / "runs").read_text() == "x"
+
+
+async def test_the_end_of_the_server_ends_what_takes_longer_than_the_grace(tmp_path):
+    """As a stop would: it is told first."""
+    kept = {"journal": f"sqlite:{tmp_path / 'runs.db'}", "commands_folder": str(tmp_path / "work")}
+    (tmp_path / "work").mkdir()
+    async with opened(**kept, stop_grace=0.3) as runtime:
+        await started(runtime, sys.executable, "-c", POLITE)
+        (process,) = await pids(tmp_path / "work")
+    assert not lives(process)
+    assert (tmp_path / "work" / "goodbye").exists()
+
+
 @attrs.define(eq=False)
 class Starter:
     """A context for `start`, with a driver that is not the simulated one."""
