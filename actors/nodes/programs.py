@@ -19,7 +19,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -38,6 +38,9 @@ __all__ = ["CommandConfig", "command", "start_app"]
 
 KILL_AFTER_S: Final = 2.0
 """Seconds from SIGTERM to SIGKILL: less than the grace of a stop, so that the end is still recorded."""
+
+POLL_S: Final = 0.02
+"""Seconds between two looks at whether others of a group are left: no event tells of their end."""
 
 LINGER_S: Final = 1.0
 """Seconds that pipes may stay open when the group is gone."""
@@ -224,12 +227,20 @@ class _Group:
     leader: trio.Process | None = None
     told: bool = False
     """It was told to end before it had, or not to begin."""
+    gone: bool = False
+    """Its leader is reaped and nobody else was in it: its number may be another's by now."""
 
-    def signal(self, number: int) -> None:
-        # Its number is that of its leader. If that is reaped and nobody else is in it, nobody hears this.
-        if self.leader is not None:
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.leader.pid, number)
+    def signal(self, number: int) -> bool:
+        """Send it to all of them, 0 only to look; whether somebody was there to hear it."""
+        if self.leader is None or self.gone:
+            return False
+        try:
+            # Its number is that of its leader, and free only when that is reaped and nobody else is in it.
+            os.killpg(self.leader.pid, number)
+        except (ProcessLookupError, PermissionError):
+            self.gone = self.leader.poll() is not None
+            return False
+        return True
 
     async def end(self) -> None:
         """Tell them to end, and make them; no cancel cuts this short."""
@@ -243,10 +254,12 @@ class _Group:
         await self._gone(LINGER_S)
 
     async def _gone(self, seconds: float) -> None:  # noqa: ASYNC910  without a leader there is nothing to wait for
-        """Wait for the end of the leader, for so long; shielded."""
+        """Wait for the end of them all, for so long; shielded."""
         if self.leader is not None:
             with trio.CancelScope(shield=True, deadline=trio.current_time() + seconds):
                 await self.leader.wait()
+                while self.signal(0):  # noqa: ASYNC110  they are no children of ours: there is no event
+                    await trio.sleep(POLL_S)
 
 
 @attrs.define(eq=False)

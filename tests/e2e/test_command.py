@@ -251,6 +251,35 @@ async def test_children_do_not_outlive_it():
         await gone(child)
 
 
+async def test_children_have_time_to_end_when_their_leader_is_gone(tmp_path):
+    """As it had itself: who hears SIGTERM is not killed right behind it, and nobody is signalled when all are gone."""
+    child = (
+        "import os, signal, sys, time\n"
+        "def leave(*_):\n    time.sleep(0.5)\n    open('goodbye', 'w').close()\n    sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, leave)\n"
+        "open('pids.part', 'w').write(str(os.getpid()))\nos.rename('pids.part', 'pids')\ntime.sleep(100)"
+    )
+    code = (
+        "import os, subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', sys.argv[1]])\n"
+        "while not os.path.exists('pids'): time.sleep(0.01)"
+    )
+    async with opened(commands_folder=str(tmp_path)) as runtime:
+        assert (await python(runtime, code, child))["exitStatus"] == 0
+        (process,) = await pids(tmp_path)
+        assert not lives(process)
+        assert (tmp_path / "goodbye").exists()
+
+
+async def test_a_group_that_is_gone_is_not_signalled_again(monkeypatch):
+    """Its number may be another's by then."""
+    sent = []
+    monkeypatch.setattr(os, "killpg", lambda pid, number, send=os.killpg: (sent.append(number), send(pid, number)))
+    async with opened() as runtime:
+        assert (await python(runtime, "print()"))["exitStatus"] == 0
+    # The first one found nobody.
+    assert sent == [signal.SIGTERM]
+
+
 async def test_a_pause_waits_for_it(tmp_path):
     """A command is an effect: it is run once, and the run is paused when it has ended."""
     code = "import os, time; open('pids', 'w').write(str(os.getpid())); time.sleep(0.5); open('runs', 'a').write('x')"
