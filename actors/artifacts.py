@@ -22,6 +22,7 @@ from urllib.parse import quote
 import trio
 
 from actors.errors import NodeError
+from actors.secrets import quoted
 
 __all__ = ["ArtifactStore", "RunArtifacts", "check_name", "open_artifacts"]
 
@@ -46,7 +47,7 @@ def check_name(name: str) -> str:
     """
     fault = _fault(name)
     if fault:
-        raise NodeError(f"{name[:MAX_NAME]!r} is no name for an artifact: {fault}", code="bad_name")
+        raise NodeError(f"{quoted(name, MAX_NAME)} is no name for an artifact: {fault}", code="bad_name")
     return name
 
 

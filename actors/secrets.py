@@ -30,7 +30,7 @@ import orjson
 from actors.errors import NodeError, SettingsError, UnknownSecret
 from protocol.messages import Json
 
-__all__ = ["MARK", "MIN_LENGTH", "NO_SECRETS", "PREFIX", "BlottingFormatter", "Secrets", "is_set", "unknown"]
+__all__ = ["MARK", "MIN_LENGTH", "NO_SECRETS", "PREFIX", "BlottingFormatter", "Secrets", "is_set", "quoted", "unknown"]
 
 PREFIX: Final = "CALLBOARD_SECRET_"
 """Of the environment variables."""
@@ -51,6 +51,11 @@ MAX_CUTS: Final = 8
 def is_set(name: str, environ: Mapping[str, str] | None = None) -> bool:
     """Whether the environment has this secret."""
     return bool((os.environ if environ is None else environ).get(f"{PREFIX}{name}"))
+
+
+def quoted(text: str, limit: int) -> str:
+    """The text as a Python literal, for an error; a longer one is cut, and marked so that `Secrets.blot` sees it."""
+    return repr(text if len(text) <= limit else f"{text[:limit]}{CUT}")
 
 
 class Secrets(Mapping[str, str]):

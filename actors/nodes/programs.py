@@ -14,6 +14,7 @@ and thrown away, so that no program ever waits for us. What leaves its group on 
 it keeps the pipes open, they are given up after `LINGER_S`.
 """
 
+import codecs
 import os
 import shutil
 import signal
@@ -32,6 +33,7 @@ from actors.config import option
 from actors.context import Allowed, NodeContext
 from actors.errors import NodeError
 from actors.registry import node
+from actors.secrets import Secrets, quoted
 from protocol.messages import Json
 
 __all__ = ["CommandConfig", "command", "start_app"]
@@ -180,7 +182,9 @@ def allowed_program(program: str, allowed: Allowed) -> str:
         )
     path = _resolve(program)
     if path is None or path not in map(_resolve, allowed.programs):
-        raise NodeError(f"{program[:TAIL]!r} is none of the programs that commands_allow lists", code="not_allowed")
+        raise NodeError(
+            f"{quoted(program, TAIL)} is none of the programs that commands_allow lists", code="not_allowed"
+        )
     return path
 
 
@@ -277,8 +281,12 @@ class _Output:
                 self.data += kept
                 self.more += len(chunk) - len(kept)
 
-    def __str__(self) -> str:
-        return self.data.decode(errors="replace")
+    def text(self, secrets: Secrets) -> str:
+        """What was kept, without the beginning of a secret at which the limit has cut it."""
+        # A character that the limit has cut is left out: behind a beginning it would hide that.
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        text = decoder.decode(bytes(self.data), final=not self.more)
+        return secrets.blot(text) if self.more else text
 
 
 async def _watch(ctx: NodeContext[CommandConfig], group: _Group) -> None:
@@ -331,14 +339,17 @@ async def _run(ctx: NodeContext[CommandConfig], group: _Group, argv: list[str], 
         raise NodeError(f"{config.argv[0]!r} was ended before its time", code="command_failed")
     if limit.cancelled_caught:
         raise NodeError(f"{config.argv[0]!r} took longer than {(config.timeout or 0) / 1000:g} s", code="timeout")
+    # What a node is given is `Secrets`; its interface promises less.
+    secrets = ctx.secrets if isinstance(ctx.secrets, Secrets) else Secrets(ctx.secrets)
     status = leader.returncode
     if status != 0 and config.check:
-        said = str(err).strip()[-TAIL:]
+        # Before it is cut: of a secret that the cut goes through, the end would be left, which nobody knows again.
+        said = secrets.blot(err.text(secrets)).strip()[-TAIL:]
         raise NodeError(
             f"{config.argv[0]!r} ended with status {status}{': ' if said else ''}{said}", code="command_failed"
         )
     truncated = {"truncated": out.more + err.more} if out.more or err.more else {}
-    return {"exitStatus": status, "stdout": str(out), "stderr": str(err), **truncated}
+    return {"exitStatus": status, "stdout": out.text(secrets), "stderr": err.text(secrets), **truncated}
 
 
 @contextmanager

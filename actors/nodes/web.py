@@ -21,6 +21,7 @@ from actors.config import option
 from actors.context import NodeContext
 from actors.errors import NodeError
 from actors.registry import node
+from actors.secrets import quoted
 from protocol.messages import Json
 
 __all__ = ["HttpConfig", "http", "load_fetching"]
@@ -39,18 +40,18 @@ _RESERVED: Final = frozenset(
 def _check_method(method: str) -> None:
     # RFC 9110, 5.6.2: a token. CONNECT makes a tunnel, and TRACE sends back what it is sent.
     if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,40}", method) or method.upper() in ("CONNECT", "TRACE"):
-        raise ValueError(f"{method[:40]!r} is no method to send")
+        raise ValueError(f"{quoted(method, 40)} is no method to send")
 
 
 def _check_url(url: str) -> None:
     if re.match(r"https?://[^/?#]", url, re.IGNORECASE) is None:
-        raise ValueError(f"expected http:// or https:// and a host, not {url[:60]!r}")
+        raise ValueError(f"expected http:// or https:// and a host, not {quoted(url, 60)}")
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name):
-            raise ValueError(f"{name[:60]!r} is no name of a header")
+            raise ValueError(f"{quoted(name, 60)} is no name of a header")
         if name.lower() in _RESERVED:
             raise ValueError(f"{name} is not for a node to set")
         if not re.fullmatch(r"[\t -~]*", value):
@@ -62,7 +63,7 @@ def _check_query(query: Mapping[str, Json]) -> None:
         for one in value if isinstance(value, list) else [value]:
             if not isinstance(one, str | int | float | bool | None):
                 raise ValueError(  # noqa: TRY004  what is wrong is a setting
-                    f"{name[:60]!r}: expected a text, a number, true, false, null or a list of them"
+                    f"{quoted(name, 60)}: expected a text, a number, true, false, null or a list of them"
                 )
 
 

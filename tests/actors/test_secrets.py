@@ -12,10 +12,11 @@ import pytest
 import trio
 
 from actors import Fired, NodeContext, Registry, open_runtime
+from actors.artifacts import check_name
 from actors.errors import NodeError, SettingsError, UnknownSecret
 from actors.journals import MemoryJournal
 from actors.registry import node
-from actors.secrets import MARK, NO_SECRETS, PREFIX, BlottingFormatter, Secrets
+from actors.secrets import MARK, NO_SECRETS, PREFIX, BlottingFormatter, Secrets, quoted
 from actors.testing.flows import flow
 from protocol.messages import Logged, NodeChanged
 
@@ -277,3 +278,16 @@ async def test_the_journal_never_gets_one(autojump_clock, environment):
         run = await runtime.start(graph, config={"variables": {"v": VALUE}})
         assert (await run.wait()).status == "completed"
         assert VALUE not in repr(run.view.snapshot())
+
+
+def test_a_quotation_that_was_cut_shows_no_beginning():
+    """The mark of the cut is right behind what was kept, and what was not cut has none."""
+    secrets = Secrets({"A": "correct horse's battery"})
+    assert quoted("abc", 3) == "'abc'"
+    assert quoted("abcd", 3) == "'abc…'"
+    for length in range(10, 25):
+        shown = secrets.blot(quoted("> correct horse's battery!", length))
+        assert shown.strip("'\"") == "> ***…", length
+    with pytest.raises(NodeError) as caught:
+        check_name("x" * 180 + "/" + "correct horse's battery")
+    assert "correct" not in secrets.blot(str(caught.value))

@@ -181,6 +181,46 @@ async def test_output_is_bounded_and_no_program_waits_for_us():
     assert said["truncated"] == 10_000_000 - 2**16
 
 
+SECRET = "correct-horse-bättery-staple"
+
+
+@pytest.mark.parametrize("written", [10, 19, 24])
+async def test_a_limit_leaves_no_part_of_a_secret(monkeypatch, written):
+    """Neither its beginning in an output that was cut, even amid a character, nor its end in the tail of an error."""
+    monkeypatch.setenv("CALLBOARD_SECRET_PASS", SECRET)
+    code = (
+        "import sys; secret = sys.argv[1].encode(); start = b'.' * (2**16 - int(sys.argv[2])) + secret;"
+        "sys.stdout.buffer.write(start + b'!' * 100); sys.stderr.buffer.write(start)"
+    )
+    async with opened(max_result=2**20) as runtime:
+        said = await python(runtime, code, SECRET, str(written))
+        assert said["stdout"] == said["stderr"] == "." * (2**16 - written) + "***"
+        assert said["truncated"] == 2 * (len(SECRET.encode()) - written) + 100
+        code = "import sys; sys.exit(sys.argv[1] + 'x' * (499 - int(sys.argv[2])))"
+        kind, text = await python(runtime, code, SECRET, str(written))
+    assert kind == "command_failed"
+    assert "stap" not in text
+    assert text.endswith("x" * 400)
+
+
+async def test_an_error_that_shows_a_part_of_a_text_shows_no_part_of_a_secret(monkeypatch):
+    """Of what can not be a program, a URL, a header, a name of a query or of a file."""
+    monkeypatch.setenv("CALLBOARD_SECRET_PASS", SECRET)
+    async with opened() as runtime:
+        for kind, config in (
+            ("command", {"argv": ["x" * 480 + "{{ secrets.PASS }}"]}),
+            ("http", {"url": "x" * 45 + "{{ secrets.PASS }}"}),
+            ("http", {"method": " " * 25 + "{{ secrets.PASS }}", "url": "http://x"}),
+            ("http", {"url": "http://x", "headers": f"{{{{ {{'{' ' * 45}' + secrets.PASS: ''}} }}}}"}),
+            ("http", {"url": "http://x", "query": f"{{{{ {{'{' ' * 45}' + secrets.PASS: [[1]]}} }}}}"}),
+        ):
+            run = await runtime.start(flow("s >> c", c=(kind, config)), config={"defaultWaitTime": 0})
+            await run.wait()
+            error = run.view.nodes["c"].error
+            assert "***" in error, error
+            assert "corr" not in error, error
+
+
 async def test_files_become_artifacts(tmp_path):
     """Without a folder in the settings a program runs in that of the run's artifacts, or below it."""
     async with opened(artifacts=str(tmp_path)) as runtime:
