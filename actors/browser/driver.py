@@ -60,6 +60,7 @@ MAX_STORAGE: Final = 2**20
 FRAME: Final = ">>>"
 """Between the selector of an iframe and what is in it: `iframe#pay >>> button`."""
 
+_BLANK: Final = "about:blank"
 _SENT: Final = re.compile(r"performing click action(?!.*(?:retrying click|intercepts pointer))", re.DOTALL)
 """In a call log whose last attempt got as far as pressing the button."""
 _PNG_SIZE: Final = slice(16, 24)
@@ -283,8 +284,8 @@ class BrowserDriver:
         from playwright.async_api import Error
 
         try:
-            if url != "about:blank":
-                await self._wait(tab.page.goto, url)
+            if url != _BLANK:
+                await self._wait(tab.page.goto, _address(url))
         except Error as error:
             raise NodeError(
                 f"the page of this run is lost ({why}), and {url} can not be opened again: {error.message}",
@@ -483,8 +484,16 @@ def _find(page: "Page", selector: str, nth: int | None) -> "Locator":
 
 
 def _address(url: str) -> str:
-    """With a scheme, as people leave it out."""
-    return url if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:(?!\d)", url) else f"http://{url}"
+    """With a scheme, as people leave it out.
+
+    Raises:
+        NodeError: code `not_allowed`: it is no page of the network; a `file:` is the server's own.
+    """
+    if (scheme := re.match(r"([A-Za-z][A-Za-z0-9+.-]*):(?!\d)", url)) is None:
+        return f"http://{url}"
+    if scheme[1].lower() in ("http", "https") or url == _BLANK:
+        return url
+    raise NodeError(f"url: {url} can not be opened: only http, https and {_BLANK} are allowed", code="not_allowed")
 
 
 def _deadline() -> float:

@@ -3,10 +3,13 @@
 import math
 import struct
 
+import pytest
 import trio
 
+from actors.errors import NodeError
 from tests.browser.conftest import graph
 
+HOLD = {"kind": "wait", "duration": 60_000}
 SHORT = 1500
 """Milliseconds until a node gives up that is to give up."""
 
@@ -218,6 +221,31 @@ async def test_an_address_without_a_scheme(stage, shop):
     """As people type it."""
     told = await stage.run(start(shop.url("/count").removeprefix("http://")), look("#b", "exists"))
     assert told.result("look") is True
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "FILE:/etc/passwd", "view-source:file:///etc/passwd", "chrome://version"]
+)
+async def test_a_file_of_the_server_is_not_opened(stage, url):
+    """Nor a page of the browser's own."""
+    told = await stage.run(start(url), look("body", "contains", "root"))
+    code, error = told.error("start")
+    assert code == "not_allowed"
+    assert "only http, https and about:blank are allowed" in error
+
+
+async def test_a_file_is_not_opened_again_either(stage, shop):
+    """Whatever the notes of a run say of where its page was."""
+    run = await stage.start(start(shop.url("/count")), HOLD)
+    await stage.reached(run, "wait")
+    (task,) = stage.runtime._actors[run.id].tasks
+    driver = stage.driver(run)
+    driver._notes = {"driver": {"url": "file:///etc/passwd", "storage": None}}
+    driver._lose(driver._tab, "it crashed")
+    with pytest.raises(NodeError) as failure:
+        await driver.check(task, "body", "contains", "root")
+    assert failure.value.code == "not_allowed"
+    await run.stop()
 
 
 def test_patience_is_finite():
