@@ -223,6 +223,17 @@ class NodeContext(Protocol[C_co]):
         """An effect that no pause, retry or stop repeats: its returned JSON is remembered under `name`."""
         ...
 
+    def act(self, name: str) -> str:
+        """The name of a driver's next act, for `once`: a node may act several times, and each is another effect.
+
+        They are counted by attempt, as sleeps and questions are: a node that runs again finds its acts by their order.
+        """
+        ...
+
+    def done(self, name: str) -> bool:
+        """Whether `once` remembers a result under `name`: then what the effect needs need not be there any more."""
+        ...
+
     def atomic(self) -> AbstractAsyncContextManager[None]:
         """A section that neither pause nor stop cuts (a stop: for `stopGrace` at most)."""
         ...

@@ -141,6 +141,7 @@ class NodeTask:
     """One attempt of one node, and the `NodeContext` that its coroutine gets."""
 
     __slots__ = (
+        "_acts",
         "_asks",
         "_at_most_once",
         "_config",
@@ -204,6 +205,7 @@ class NodeTask:
         """Notes that matter only if it runs again."""
         self._vars: dict[str, Json] = {}
         self._sections: list[tuple[trio.CancelScope, bool]] = []
+        self._acts: dict[str, int] = {}
         self._sleeps = self._asks = self._lines = 0
         self._second = -math.inf
         self._random: Random | None = None
@@ -436,6 +438,15 @@ class NodeTask:
         if not slot:
             raise NodeError(f"nobody answered {prompt!r} in time", code="no_answer")
         return slot[0]
+
+    def act(self, name: str) -> str:
+        """The name for `once` of the next act of that name: itself, then `name 2` and so on."""
+        number = self._acts[name] = self._acts.get(name, 0) + 1
+        return name if number == 1 else f"{name} {number}"
+
+    def done(self, name: str) -> bool:
+        """Whether `once` has the result."""
+        return "result" in (self.port.notes.get(f"once/{self.key}/{name}") or {})
 
     async def once(self, name: str, fn: Callable[[], Awaitable[T]], /) -> T:
         """An effect whose returned JSON is remembered: no pause, retry or stop repeats it."""

@@ -88,7 +88,7 @@ class SimulatedDriver:
         async def act() -> None:  # noqa: ASYNC910  nothing to wait for
             ctx.log("info", f"Simulated: {remark}")
 
-        await ctx.once(name, act)
+        await ctx.once(ctx.act(name), act)
 
 
 @functools.cache

@@ -124,7 +124,8 @@ class BrowserDriver:
 
     async def click(self, ctx: NodeContext[Any], selector: str, *, button: str, count: int, nth: int | None) -> None:
         """Wait until the element can be clicked, then click."""
-        if self._done(ctx, "click"):
+        if ctx.done(name := ctx.act("click")):
+            # Before a crash or a pause: its element need not be there any more.
             await trio.lowlevel.checkpoint()
             return
         from playwright.async_api import expect
@@ -142,7 +143,7 @@ class BrowserDriver:
                 await self._wait(element.hover, trial=True, until=until)
                 await self._expect(f"click {selector!r}", expect(element).to_be_enabled, until)
                 try:
-                    await ctx.once("click", act)
+                    await ctx.once(name, act)
                 except _NotYetError:
                     continue
                 # No checkpoint from here on: what was done is recorded, and is to be seen before any cancel.
@@ -150,7 +151,8 @@ class BrowserDriver:
 
     async def fill(self, ctx: NodeContext[Any], selector: str, text: str, *, clear: bool) -> None:
         """Wait until the element can be typed into, then set its text."""
-        if self._done(ctx, "fill"):
+        if ctx.done(name := ctx.act("fill")):
+            # Before a crash or a pause: its element need not be there any more.
             await trio.lowlevel.checkpoint()
             return
         from playwright.async_api import TimeoutError as PlaywrightTimeout
@@ -171,7 +173,7 @@ class BrowserDriver:
             while True:
                 await self._expect(f"type into {selector!r}", expect(element).to_be_editable, until)
                 try:
-                    await ctx.once("fill", act)
+                    await ctx.once(name, act)
                 except _NotYetError:
                     continue
                 return
@@ -420,10 +422,6 @@ class BrowserDriver:
                 ctx.log(
                     "warn", f"the page has not answered the click for {ACT_S:g} s; it was sent, and is not repeated"
                 )
-
-    def _done(self, ctx: NodeContext[Any], name: str) -> bool:
-        """Whether the act was done before a crash: then its element need not be there any more."""
-        return "result" in (self._notes.get(f"once/{ctx.idempotency_key.removeprefix(f'{ctx.run_id}/')}/{name}") or {})
 
     # Failure
 

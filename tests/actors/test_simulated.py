@@ -10,7 +10,10 @@ import pytest
 
 from actors.errors import NodeError
 from actors.nodes.data import ConditionConfig
+from actors.registry import Registry, node
+from actors.runtime import open_runtime
 from actors.simulated import SimulatedDriver
+from protocol.messages import Logged
 
 DRIVER: Any = SimulatedDriver()
 """It sees as much of a context as this test gives it."""
@@ -26,6 +29,9 @@ class Context:
 
     def log(self, level, message, /, **context):
         self.lines.append(message)
+
+    def act(self, name):
+        return name
 
     async def once(self, name, fn):
         self.acts.append(name)
@@ -97,3 +103,24 @@ async def test_a_picture_is_a_whole_png():
     pixels = zlib.decompress(chunks[b"IDAT"])
     assert len(pixels) == picture.height * (1 + 3 * picture.width)
     assert not any(pixels[:: 1 + 3 * picture.width])
+
+
+@node("twice")
+async def twice(ctx):
+    """Acts twice in the same way."""
+    for _ in range(2):
+        await ctx.driver.click(ctx, "#a", button="left", count=1, nth=None)
+
+
+async def test_a_node_may_act_twice():
+    """The second act is another one, not the first again."""
+    registry = Registry.builtin()
+    registry.register(twice)
+    plan = {
+        "nodes": [{"id": "s", "type": "start"}, {"id": "a", "type": "twice"}],
+        "edges": [{"source": "s", "target": "a"}],
+    }
+    async with open_runtime(registry=registry) as runtime:
+        run = await runtime.start(plan)
+        lines = [event.message async for event in run.events() if isinstance(event, Logged) and event.node_id == "a"]
+    assert sum("would click" in line for line in lines) == 2

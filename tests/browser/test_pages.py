@@ -6,8 +6,10 @@ import struct
 import pytest
 import trio
 
+from actors import registry
 from actors.errors import NodeError
-from tests.browser.conftest import graph
+from actors.runtime import open_runtime
+from tests.browser.conftest import Stage, graph
 
 HOLD = {"kind": "wait", "duration": 60_000}
 SHORT = 1500
@@ -54,6 +56,26 @@ async def test_a_click_is_made_once(stage, shop):
     ]
     for path, config, seen in cases:
         assert await left_at(stage, "n", start(shop.url(path)), click(**config)) == seen, path
+
+
+@registry.node("twice")
+async def twice(ctx):
+    """Clicks two times, and types two times."""
+    for text in ("one", "two"):
+        await ctx.driver.click(ctx, "#i", button="left", count=1, nth=None)
+        await ctx.driver.fill(ctx, "#i", text, clear=True)
+
+
+async def test_a_node_may_act_twice(shop):
+    """The second act is not taken for the first."""
+    kinds = registry.Registry.builtin()
+    kinds.register(twice)
+    async with open_runtime(registry=kinds) as runtime:
+        stage = Stage(runtime)
+        run = await stage.start(start(shop.url("/hidden")), {"kind": "twice"}, HOLD)
+        await stage.reached(run, "wait")
+        assert await stage.evaluate(run, "[n.click, document.getElementById('i').value]") == [2, "two"]
+        await run.stop()
 
 
 async def test_the_wait_for_a_click_presses_nothing(stage, shop):
