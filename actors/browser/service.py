@@ -43,7 +43,8 @@ CONTEXT_S: Final = 10.0
 
 _NOT_OURS: Final = ("Cannot find command to respond", "Cannot find object to")
 """What Playwright stumbled over in a message from its driver, it raises from the next call, before that is sent; so it
-is called again. Seen with 1.65.2, once in some hundred runs on a machine with much to do."""
+is called again. Seen with 1.65.2, once in some hundred runs on a machine with much to do. Its text begins so: that of an
+error of the call begins with the call's name, and what the page holds comes later."""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -130,7 +131,7 @@ class Browsers:
             try:
                 return await self._bridge.call(fn, *args, **kwargs)
             except Exception as error:
-                if not any(sign in str(error) for sign in _NOT_OURS):
+                if not str(error).startswith(_NOT_OURS):
                     raise
             return await self._bridge.call(fn, *args, **kwargs)
         except BridgeClosed as error:
