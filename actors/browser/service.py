@@ -6,9 +6,11 @@ Playwright and the browser: a node that is cancelled meanwhile goes, and the nex
 for a start get the same outcome.
 
 A browser that dies tells every act that waits on it, and is forgotten at once; the next that asks has another one
-started. The first such start is made at once, those after it with a growing delay, until one lasted for a minute.
+started. The first such start is made at once, those after it with a growing delay, until one lasted for a minute; a
+start that fails counts as a browser that did not last.
 
-Closing, in this order, each step with a deadline: the browser, Playwright's driver process, the loop, its thread. If
+Closing, in this order, each step with a deadline: a start that is under way (one that waits for its time is called off,
+and there is no other from then on), the browser, Playwright's driver process, the loop, its thread. If
 the whole process is killed, the driver sees its stdin close, and ends the browser and itself.
 """
 
@@ -43,8 +45,8 @@ CONTEXT_S: Final = 10.0
 
 _NOT_OURS: Final = ("Cannot find command to respond", "Cannot find object to")
 """What Playwright stumbled over in a message from its driver, it raises from the next call, before that is sent; so it
-is called again. Seen with 1.65.2, once in some hundred runs on a machine with much to do. Its text begins so: that of an
-error of the call begins with the call's name, and what the page holds comes later."""
+is called again. Seen with 1.65.2, once in some hundred runs on a machine with much to do. Its text begins so; that of
+an error of the call begins with the call's name, and what the page holds comes later."""
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class Browsers:
         self._wanted = wanted
         self._nursery = nursery
         self._bridge: Bridge | None = None
+        self._closing = trio.Event()
         self._close_bridge = trio.Event()
         self._bridge_closed = trio.Event()
         self._playwright: Playwright | None = None
@@ -79,9 +82,10 @@ class Browsers:
         """The browser, started if need be.
 
         Raises:
-            NodeError: code `no_browser`: there is none, or it does not start.
+            NodeError: code `no_browser`: there is none, or it does not start. Code `browser_crashed`: it is closed.
         """
         while (found := self._found) is None or not found.browser.is_connected():
+            self._refuse_if_closing()
             if self._start is None:
                 self._start = _Start()
                 self._nursery.start_soon(self._starting, self._start, name="browser")
@@ -144,13 +148,20 @@ class Browsers:
 
     async def close(self) -> None:
         """End all of it. Called by `open_browsers`, shielded, when no node runs any more."""
+        self._closing.set()
         if self._start is not None:
-            await self._start.done.wait()
+            # One that takes longer is ended by the end of the driver and of the loop.
+            with trio.move_on_after(CLOSE_S):
+                await self._start.done.wait()
         await self._discard()
+        self._close_bridge.set()
         if self._bridge is not None:
             self._bridge = None
-            self._close_bridge.set()
             await self._bridge_closed.wait()
+
+    def _refuse_if_closing(self) -> None:
+        if self._closing.is_set():
+            raise NodeError("the browser is closed", code=CRASHED)
 
     async def _starting(self, start: _Start) -> None:  # noqa: ASYNC910  the bridge awaits
         """The task of a start. It is not cut: what it began would be nobody's."""
@@ -158,11 +169,15 @@ class Browsers:
             with trio.CancelScope(shield=True):
                 await self._discard()
                 if self._failures > 1:
-                    await trio.sleep(min(FIRST_DELAY_S * 2 ** (self._failures - 2), MAX_DELAY_S))
+                    with trio.move_on_after(min(FIRST_DELAY_S * 2 ** (self._failures - 2), MAX_DELAY_S)):
+                        await self._closing.wait()
                 self._found = await self._launch()
                 self._started_at = trio.current_time()
         except NodeError as error:
+            self._failures += 1
             start.error = error
+        except BridgeClosed as error:
+            start.error = NodeError(str(error), code=CRASHED)
         except Exception as error:  # whoever waits is to hear it
             _logger.exception("the browser did not start")
             self._failures += 1
@@ -172,8 +187,11 @@ class Browsers:
             start.done.set()
 
     async def _launch(self) -> Found:
+        self._refuse_if_closing()
         await load_playwright()
         from playwright.async_api import async_playwright
+
+        self._refuse_if_closing()
 
         if self._bridge is None:
             self._bridge = await self._nursery.start(self._hold_bridge)
