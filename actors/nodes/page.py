@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 
 from actors.config import option
-from actors.context import NodeContext
+from actors.context import NodeContext, Picture
 from actors.nodes.programs import start_app
 from actors.registry import node
 from protocol.messages import Json
@@ -102,9 +102,14 @@ class ScreenshotConfig:
 @node("screenshot", config=ScreenshotConfig, interruptible=True, wait_time=1.0)
 async def screenshot(ctx: NodeContext[ScreenshotConfig]) -> Json:
     """Saves a picture of the page among the run's artifacts."""
+    # The page may take its time, or hang: only the saving is not to be cut. What is saved needs no page any more.
+    taken: Picture | None = None
+    if not ctx.done("screenshot"):
+        taken = await ctx.driver.screenshot(ctx, full=ctx.config.full_screen)
 
     async def save() -> Json:
-        picture = await ctx.driver.screenshot(ctx, full=ctx.config.full_screen)
+        picture = taken
+        assert picture is not None  # noqa: S101  it is called only if nothing is saved
         filename = ctx.config.filename or f"screenshot_{time.time():.0f}.png"
         name = await ctx.artifacts.save(filename, picture.png)
         return {

@@ -61,7 +61,7 @@ class Context:
         return name
 
     def done(self, name):
-        return False
+        return name in self.effects
 
     async def once(self, name, fn):
         if name not in self.effects:
@@ -343,6 +343,7 @@ async def test_a_screenshot_is_saved_once(tmp_path):
         }
         assert png.startswith(b"\x89PNG\r\n\x1a\n")
         assert await KINDS["screenshot"](ctx.again()) == result
+        assert len(ctx.lines) == 1
         assert [path.name for path in ctx.artifacts.folder.iterdir()] == ["orders.png"]
 
 

@@ -114,6 +114,17 @@ async def test_a_stop_does_not_wait_for_a_page(stage, shop):
     assert trio.current_time() - began < LATENCY_S
 
 
+async def test_a_stop_does_not_wait_for_a_picture(stage, shop):
+    """Nor for a page that hangs."""
+    run = await stage.start(start(shop.url("/busy?ms=6000")), CLICK, {"kind": "screenshot"})
+    await stage.waits(run, "screenshot")
+    await trio.sleep(0.1)
+    began = trio.current_time()
+    await run.stop()
+    assert (await run.wait()).status == "stopped"
+    assert trio.current_time() - began < LATENCY_S
+
+
 async def one_click_over_a_pause(stage, run):
     """Pause and resume it: the page hears of one click in all."""
     await run.pause()
