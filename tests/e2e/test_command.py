@@ -313,7 +313,13 @@ async def test_children_have_time_to_end_when_their_leader_is_gone(tmp_path):
 async def test_a_group_that_is_gone_is_not_signalled_again(monkeypatch):
     """Its number may be another's by then."""
     sent = []
-    monkeypatch.setattr(os, "killpg", lambda pid, number, send=os.killpg: (sent.append(number), send(pid, number)))
+    send = os.killpg
+
+    def counted(pid: int, number: int) -> None:
+        sent.append(number)
+        send(pid, number)
+
+    monkeypatch.setattr(os, "killpg", counted)
     async with opened() as runtime:
         assert (await python(runtime, "print()"))["exitStatus"] == 0
     # The first one found nobody.
