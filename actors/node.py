@@ -355,10 +355,11 @@ class NodeTask:
         if self._lines > LOG_LINES_PER_SECOND:
             return
         message = str(message)
+        more = len(message) - MAX_MESSAGE
         if self.port.secrets:
-            message = self.port.secrets.blot(message)
-        if len(message) > MAX_MESSAGE:
-            message = f"{message[:MAX_MESSAGE]}… ({len(message) - MAX_MESSAGE} characters more)"
+            message = self.port.secrets.blot(message, MAX_MESSAGE)
+        if more > 0:
+            message = f"{message[:MAX_MESSAGE]}… ({more} characters more)"
         said = self._to_json(context, "the context of a log line") if context else None
         self.port.mailbox.report(LogLine(self, level, message, said))
 
