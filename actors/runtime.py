@@ -704,9 +704,8 @@ class Runtime:
             self.browsers,
             notes=view.notes,
             # The context of a node is its task.
-            note=lambda task, key, value: mailbox.report(
-                Noted(key, plan.secrets.blot_json(value), cast("NodeTask", task))
-            ),
+            note=lambda task, key, value: mailbox.report(Noted(key, value, cast("NodeTask", task))),
+            blot=plan.secrets.blot_json,
             order=lambda: actor.tasks,
         )
 

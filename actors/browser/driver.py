@@ -15,7 +15,8 @@ alike. Conditions look once, and never wait for an element.
 
 *What is left of a page.* After each act the address and the storage (cookies, local storage) are noted in the run. When
 the page is lost – the browser died, the server was killed – the next act opens another one there and warns; where
-that can not be done the node fails with `browser_lost`.
+that can not be done the node fails with `browser_lost`. The driver has all of it in memory; the note, which is for
+another process, has no secret: what holds one is left out of it.
 
 *Failure.* The error carries Playwright's call log, and a picture of the page is kept among the artifacts.
 """
@@ -94,6 +95,7 @@ class BrowserDriver:
         browsers: the runtime's browser.
         notes: the notes of the run.
         note: writes one: the context of the node, the key, the value.
+        blot: gives JSON without the secrets in it.
         order: the contexts of the nodes that run, first started first.
     """
 
@@ -105,11 +107,15 @@ class BrowserDriver:
         *,
         notes: Mapping[str, Json],
         note: Callable[[NodeContext[Any], str, Json], None],
+        blot: Callable[[Json], Json],
         order: Callable[[], Iterable[object]],
     ) -> None:
         self._browsers = browsers
         self._notes = notes
         self._note = note
+        self._blot = blot
+        self._state: dict[str, Json] | None = None
+        """Where the page is, and its storage; None: there was none in this process."""
         self._turns = Turns(order)
         self._tab: _Tab | None = None
         self._acting: NodeContext[Any] | None = None
@@ -264,7 +270,7 @@ class BrowserDriver:
         tab = self._tab
         if tab is not None and not tab.lost:
             return tab  # noqa: ASYNC910  the bridge awaits
-        known = self._notes.get(DRIVER_NOTE)
+        known = self._state or self._notes.get(DRIVER_NOTE)
         why = "the server was started again" if tab is None else tab.lost
         if tab is not None:
             self._tab = None
@@ -275,16 +281,25 @@ class BrowserDriver:
             tab = _Tab(context, page)
             self._listen(tab)
             if known is not None and not fresh:
-                await self._restore(ctx, tab, known["url"], why)
+                await self._restore(ctx, tab, known, why)
         except BaseException:
             await self._close(_Tab(context, None))  # type: ignore[arg-type]  # noqa: ASYNC102  shielded, with a deadline
             raise
         self._tab = tab
+        if known is not None:
+            self._state = {"url": known["url"], "storage": known["storage"]}
         return tab
 
-    async def _restore(self, ctx: NodeContext[Any], tab: _Tab, url: str, why: str) -> None:  # noqa: ASYNC910  the bridge awaits
+    async def _restore(self, ctx: NodeContext[Any], tab: _Tab, known: Mapping[str, Json], why: str) -> None:  # noqa: ASYNC910  the bridge awaits
         from playwright.async_api import Error
 
+        url, hidden = known["url"], known.get("hidden", {"url": False, "entries": 0})
+        if hidden["url"]:
+            raise NodeError(
+                f"the page of this run is lost ({why}), and {url} can not be opened again: its address holds a secret, "
+                "which is not kept",
+                code="browser_lost",
+            )
         try:
             if url != _BLANK:
                 await self._wait(tab.page.goto, _address(url))
@@ -295,7 +310,8 @@ class BrowserDriver:
             ) from None
         ctx.log(
             "warn",
-            f"the page of this run was lost ({why}); it goes on in a new one at {url}, with the cookies of the old",
+            f"the page of this run was lost ({why}); it goes on in a new one at {url}, with the cookies of the old"
+            + (f", but for {hidden['entries']} entries that held a secret" if hidden["entries"] else ""),
         )
 
     def _listen(self, tab: _Tab) -> None:
@@ -335,21 +351,43 @@ class BrowserDriver:
             self._acting.log(level, text)
 
     def _moved(self, tab: _Tab, url: str) -> None:
-        known = self._notes.get(DRIVER_NOTE)
-        if tab is self._tab and self._acting is not None and known is not None:
-            self._note(self._acting, DRIVER_NOTE, {**known, "url": url})
+        if tab is self._tab and self._acting is not None and self._state is not None:
+            self._keep(self._acting, {**self._state, "url": url})
 
     async def _remember(self, ctx: NodeContext[Any], tab: _Tab) -> None:
         """Note where the page is. A page that does not answer leaves the storage as it was noted."""
-        known = self._notes.get(DRIVER_NOTE) or {"storage": None}
-        storage = known["storage"]
+        storage: Any = None if self._state is None else self._state["storage"]
         with trio.move_on_after(NOTE_S):
             storage = await self._browsers.call(tab.context.storage_state)
             if len(orjson.dumps(storage)) > MAX_STORAGE:
                 storage = {**storage, "origins": []}
-        state = {"url": tab.page.url, "storage": storage}
-        if state != known:
-            self._note(ctx, DRIVER_NOTE, state)
+        self._keep(ctx, {"url": tab.page.url, "storage": storage})
+
+    def _keep(self, ctx: NodeContext[Any], state: dict[str, Json]) -> None:
+        if state != self._state:
+            self._state = state
+            self._note(ctx, DRIVER_NOTE, self._without_secrets(state))
+
+    def _without_secrets(self, state: dict[str, Any]) -> Json:
+        """A blotted cookie would be a wrong one: it is left out, and counted; that the address is blotted is said."""
+        if self._blot(state) == state:
+            return state
+        count = 0
+
+        def clean(entries: Iterable[Json]) -> list[Json]:
+            nonlocal count
+            entries = list(entries)
+            kept = [entry for entry in entries if self._blot(entry) == entry]
+            count += len(entries) - len(kept)
+            return kept
+
+        storage = state["storage"]
+        if storage is not None:
+            found: list[dict[str, Any]] = storage["origins"]
+            origins = [{**origin, "localStorage": clean(origin["localStorage"])} for origin in found]
+            storage = {"cookies": clean(storage["cookies"]), "origins": clean(origins)}
+        url = self._blot(state["url"])
+        return {"url": url, "storage": storage, "hidden": {"url": url != state["url"], "entries": count}}
 
     async def _remember_if_there(self, ctx: NodeContext[Any], tab: _Tab) -> None:  # noqa: ASYNC910  the bridge awaits
         """As `_remember`, after an act: that is done, even if the browser died of it."""

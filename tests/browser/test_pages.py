@@ -5,6 +5,7 @@ import struct
 
 import pytest
 import trio
+import trio.testing
 
 from actors import registry
 from actors.errors import NodeError
@@ -262,12 +263,48 @@ async def test_a_file_is_not_opened_again_either(stage, shop):
     await stage.reached(run, "wait")
     (task,) = stage.runtime._actors[run.id].tasks
     driver = stage.driver(run)
-    driver._notes = {"driver": {"url": "file:///etc/passwd", "storage": None}}
+    driver._state = {"url": "file:///etc/passwd", "storage": None}
     driver._lose(driver._tab, "it crashed")
     with pytest.raises(NodeError) as failure:
         await driver.check(task, "body", "contains", "root")
     assert failure.value.code == "not_allowed"
     await run.stop()
+
+
+async def test_a_secret_is_not_kept_and_no_wrong_one_is_used(monkeypatch, shop, open_stage):
+    """What holds one is left out of the notes, and said to be; in memory the page is known as it is."""
+    monkeypatch.setenv("CALLBOARD_SECRET_TOKEN", "swordfish-123")
+    async with open_stage() as stage:
+        run = await stage.start(start(shop.url("/count")), HOLD)
+        await stage.reached(run, "wait")
+        (task,) = stage.runtime._actors[run.id].tasks
+        driver = stage.driver(run)
+
+        async def noted(script):
+            await stage.evaluate(run, script)
+            await driver.check(task, "#b", "exists", "")
+            await trio.testing.wait_all_tasks_blocked(0.05)
+            assert "swordfish" not in repr(run.view.notes["driver"])
+
+        async def seen_after(*, restart):
+            driver._lose(driver._tab, "it crashed")
+            if restart:
+                driver._state = None
+            await driver.check(task, "#b", "exists", "")
+            return await stage.evaluate(run, "[location.search, document.cookie, localStorage.t]")
+
+        await noted("document.cookie = 'a=1; max-age=900'; document.cookie = 'b=swordfish-123; max-age=900'")
+        await noted("localStorage.t = 'swordfish-123'; history.pushState({}, '', '?t=swordfish-123')")
+        assert await seen_after(restart=False) == ["?t=swordfish-123", "a=1; b=swordfish-123", "swordfish-123"]
+        with pytest.raises(NodeError, match="its address holds a secret") as failure:
+            await seen_after(restart=True)
+        assert failure.value.code == "browser_lost"
+        driver._state = {"url": shop.url("/count"), "storage": None}
+        await driver.open(task, shop.url("/count"), None)
+        await noted("document.cookie = 'a=1'; document.cookie = 'b=swordfish-123'; localStorage.t = 'swordfish-123'")
+        assert await seen_after(restart=True) == ["", "a=1", None]
+        await run.stop()
+        assert any("but for 2 entries that held a secret" in line for line in (await stage.told(run)).logs())
 
 
 def test_patience_is_finite():

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
 from actors.runtime import open_runtime
 from tests.browser.conftest import graph
@@ -217,9 +216,7 @@ async def test_a_page_that_can_not_be_opened_again_is_lost(stage, shop):
     )
     await stage.waits(run, "click")
     task = next(task for task in stage.runtime._actors[run.id].tasks if task.node_id == "click")
-    stage.driver(run)._note(task, "driver", {"url": "http://127.0.0.1:9/", "storage": None})
-    while run.view.notes["driver"]["url"] != "http://127.0.0.1:9/":  # noqa: ASYNC110  no event tells
-        await trio.sleep(0.01)
+    stage.driver(run)._keep(task, {"url": "http://127.0.0.1:9/", "storage": None})
     kill_browser()
     told = await stage.told(run)
     assert told.error("click")[0] == "browser_lost"
