@@ -70,6 +70,18 @@ def quoted(text: str, limit: int) -> str:
     return repr(text if len(text) <= limit else f"{text[:limit]}{CUT}")
 
 
+def _fault(value: str) -> str:
+    """Why a secret can not be kept; "" if it can."""
+    if len(value.strip()) < MIN_LENGTH:
+        return (
+            f"a secret needs {MIN_LENGTH} characters: a shorter one can not be blotted out of texts in which it stands "
+            f"by chance"
+        )
+    if any("\ud800" <= char <= "\udfff" for char in value):
+        return "a secret is text in UTF-8; encode other bytes, in base64 for instance"
+    return ""
+
+
 def _encoded(text: str) -> bytes:
     """UTF-8, also of a half of a surrogate pair."""
     return text.encode(errors="surrogatepass")
@@ -87,20 +99,16 @@ class Secrets(Mapping[str, str]):
         values: by name, each of `MIN_LENGTH` characters at least.
 
     Raises:
-        SettingsError: some are too short; all of them are named.
+        SettingsError: some are too short, or no text; all of them are named.
     """
 
     def __init__(self, values: Mapping[str, str] | None = None) -> None:
         self._values = dict(values or {})
-        short = sorted(name for name, value in self._values.items() if len(value.strip()) < MIN_LENGTH)
-        if short:
-            raise SettingsError(
-                "\n".join(
-                    f"{PREFIX}{name}: a secret needs {MIN_LENGTH} characters: a shorter one can not be blotted out of "
-                    f"texts in which it stands by chance"
-                    for name in short
-                )
-            )
+        faults = [
+            f"{PREFIX}{name}: {fault}" for name, value in sorted(self._values.items()) if (fault := _fault(value))
+        ]
+        if faults:
+            raise SettingsError("\n".join(faults))
         forms: set[str] = set()
         for value in self._values.values():
             forms |= _forms(value)

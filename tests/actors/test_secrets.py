@@ -354,3 +354,9 @@ def test_a_quotation_that_was_cut_shows_no_beginning():
     with pytest.raises(NodeError) as caught:
         check_name("x" * 180 + "/" + "correct horse's battery")
     assert "correct" not in secrets.blot(str(caught.value))
+
+
+def test_bytes_that_are_no_text_are_refused():
+    """The variable is named: nothing that a node says could be looked through for them."""
+    with pytest.raises(SettingsError, match=r"CALLBOARD_SECRET_RAW: a secret is text in UTF-8"):
+        Secrets.from_environment({"CALLBOARD_SECRET_RAW": b"\xff\xfe12345678".decode(errors="surrogateescape")})
