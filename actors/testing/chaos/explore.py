@@ -18,6 +18,7 @@ from actors.testing.chaos import private
 from actors.testing.chaos.errors import ChaosError
 from actors.testing.chaos.faults import EVERYWHERE, Fault
 from actors.testing.chaos.injections import Injection
+from actors.testing.chaos.interrupt import Interrupt, heeded
 from actors.testing.chaos.plan import Candidate, Points, aims, candidates, places
 from actors.testing.chaos.report import Broken, Made, Report
 from actors.testing.chaos.schedules import FIFO, scheduler
@@ -68,6 +69,7 @@ def explore(
         scoped: whether nodes have scopes of their own, which is not what ships.
 
     Raises:
+        KeyboardInterrupt: a Ctrl-C came.
         NotDeterministic: two clean runs were not alike.
         ChaosError: a schedule is none, or it is called from inside of a `trio.run`.
     """
@@ -75,8 +77,9 @@ def explore(
     for schedule in schedules:
         scheduler(schedule, steps=1)
     play = _play(scenario, world, invariants)
-    exploration = _Exploration(play, points, tuple(dict.fromkeys(schedules)), scoped, tuple(faults))
-    return exploration.explore(budget or Budget())
+    with heeded() as interrupt:
+        exploration = _Exploration(play, points, tuple(dict.fromkeys(schedules)), scoped, interrupt, tuple(faults))
+        return exploration.explore(budget or Budget())
 
 
 def replay(
@@ -95,6 +98,7 @@ def replay(
         invariants: those of the exploration.
 
     Raises:
+        KeyboardInterrupt: a Ctrl-C came.
         ChaosError: it is no replay id, or has no such point here; or this is called from inside of a `trio.run`.
         NotDeterministic: two clean runs were not alike.
     """
@@ -102,7 +106,8 @@ def replay(
     wanted = Injection.parse(injection)
     play = _play(scenario, world, invariants)
     where: Points = "own" if wanted.where == "own" else "global"
-    return _Exploration(play, where, (wanted.schedule,), wanted.scoped).replay(wanted)
+    with heeded() as interrupt:
+        return _Exploration(play, where, (wanted.schedule,), wanted.scoped, interrupt).replay(wanted)
 
 
 def _stand_alone() -> None:
@@ -131,6 +136,7 @@ class _Exploration(Generic[W]):
     _where: Points
     _schedules: tuple[str, ...]
     _scoped: bool
+    _interrupt: Interrupt
     _faults: tuple[Fault, ...] = ()
     _started: float = attrs.field(factory=time.monotonic, init=False)
     _runs: int = attrs.field(default=0, init=False)
@@ -226,7 +232,14 @@ class _Exploration(Generic[W]):
             fifo = self._trace(FIFO)
             length = len(fifo.steps) if fifo is not None else 0
         return try_out(
-            self._play, injection, steps=steps, fifo_steps=length, expected=expected, record=record, draw=draw
+            self._play,
+            injection,
+            interrupt=self._interrupt,
+            steps=steps,
+            fifo_steps=length,
+            expected=expected,
+            record=record,
+            draw=draw,
         )
 
     def _report(self, *, complete: bool) -> Report:

@@ -66,7 +66,7 @@ class Probe(trio.abc.Instrument):
         self, trial: Trial, scheduler: Scheduler, *, limit: int, record: bool, draw: bool, expected: Step | None
     ) -> None:
         self.error: BaseException | None = None
-        """What went wrong in the kit itself."""
+        """What went wrong in the kit itself, or an interrupt."""
         self.ended = False
         """Whether the run was ended from here."""
         self.left = False
@@ -203,6 +203,12 @@ class Probe(trio.abc.Instrument):
         if self._stages:
             self._stages.pop(0)()
 
+    def stop(self, error: BaseException) -> None:
+        """End the run; this is what comes of it, unless another was first."""
+        self.error = self.error or error
+        self.ended = True
+        self.everything.cancel()
+
     def _cancel(self) -> None:
         self.everything.cancel()
 
@@ -217,9 +223,7 @@ class Probe(trio.abc.Instrument):
         try:
             do(*args)
         except BaseException as error:  # noqa: ASYNC103, BLE001  no task is here, and trio would drop the hook
-            self.error = self.error or error
-            self.ended = True
-            self.everything.cancel()
+            self.stop(error)
 
 
 class Watcher(Probe):

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Final, TypeVar
 
 import attrs
@@ -10,6 +11,7 @@ import trio
 from actors.testing.chaos import private
 from actors.testing.chaos.errors import Crashed
 from actors.testing.chaos.injections import Injection
+from actors.testing.chaos.interrupt import Interrupt
 from actors.testing.chaos.probe import Probe, Watcher, busy_threads
 from actors.testing.chaos.schedules import scheduler
 from actors.testing.chaos.seal import sealed
@@ -51,6 +53,7 @@ def try_out(
     play: Play[W],
     injection: Injection,
     *,
+    interrupt: Interrupt,
     steps: int,
     fifo_steps: int = 0,
     expected: Step | None = None,
@@ -62,6 +65,7 @@ def try_out(
     Args:
         play: the scenario and its world.
         injection: what is done.
+        interrupt: ends it.
         steps: those of the clean run in this schedule; 0 if it is not known.
         fifo_steps: those of the clean run in fifo, which a schedule is made for.
         expected: what the clean run did in the step of the injection.
@@ -69,6 +73,7 @@ def try_out(
         draw: whether to keep the task tree of the moment before the injection.
 
     Raises:
+        KeyboardInterrupt: a Ctrl-C came, whatever has become of it in the run.
         NotDeterministic: it did something else before the injection than the clean run.
     """
     trial = Trial(injection)
@@ -88,6 +93,7 @@ def try_out(
     async def main() -> None:  # noqa: ASYNC910  a world that opens without a checkpoint is one, too
         trial.main = trio.lowlevel.current_task()
         trial.main.name = "main"
+        interrupt.tell(partial(probe.stop, KeyboardInterrupt()))
         before = trio.lowlevel.current_statistics().tasks_living
         with probe.everything:
             async with play.world(trial) as world:
@@ -106,6 +112,7 @@ def try_out(
                 _judge(trial, error)
     if probe.left:
         trial.abandon()
+    interrupt.check()
     if probe.error is not None:
         raise probe.error
     if not probe.ended:
