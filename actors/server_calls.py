@@ -37,7 +37,7 @@ def page(call: Call) -> Response:
 
 @cache
 def _console() -> tuple[bytes, str]:
-    html = resources.files("actors").joinpath("console/index.html").read_bytes()
+    html = resources.files("actors").joinpath("console/dist/index.html").read_bytes()
     hashes = {}
     for tag in ("style", "script"):
         found = re.search(rb"<%b>(.*?)</%b>" % (tag.encode(), tag.encode()), html, re.DOTALL)

@@ -1,0 +1,42 @@
+/** The shell: header, switches, the state of the connection, and the page that the address names. */
+import { Header } from "./shell/Header";
+import { NotFound } from "./shell/NotFound";
+import { TokenForm } from "./shell/TokenForm";
+import { shellText } from "./shell/text";
+import { useText } from "./i18n";
+import { useRoute, type Route } from "./route";
+import { useSession } from "./session";
+import "./shell/shell.css";
+
+/** The whole page. */
+export function App() {
+  const session = useSession();
+  const route = useRoute();
+  const t = useText(shellText);
+  if (session.is === "asking") return null;
+  if (session.is === "token") return <TokenForm wrong={session.wrong} />;
+  return (
+    <div className="shell">
+      <a className="skip-link" href="#content" onClick={skipToContent}>
+        {t.skip}
+      </a>
+      <Header route={route} />
+      <main id="content" tabIndex={-1}>
+        <Page route={route} />
+      </main>
+    </div>
+  );
+}
+
+function Page({ route }: { route: Route }) {
+  switch (route.page) {
+    default:
+      return <NotFound />;
+  }
+}
+
+/** The hash is the address of the page, so the link moves the focus itself. */
+function skipToContent(event: React.MouseEvent): void {
+  event.preventDefault();
+  document.getElementById("content")?.focus();
+}

@@ -1,0 +1,129 @@
+/**
+ * The page's one client: which server, with which token, as which session.
+ *
+ * Theory of operation: `openSession` is called once, by `main.tsx`. It asks the server over HTTP whether it is let in,
+ * because a browser does not tell a page why a WebSocket was refused. If a token is wanted, the page asks for one
+ * (`SessionState` is "token") and keeps it in this tab's sessionStorage; else the client is made and stays for the life
+ * of the page. Whenever the client is away the question is put again, for the server that comes back may want another
+ * token.
+ *
+ * The session's id belongs to one tab. It is taken out of sessionStorage while the page lives and put back when it
+ * goes, so that a reload goes on with the session and a duplicated tab begins one of its own.
+ */
+import { connect, type Client } from "callboard";
+import { useSyncExternalStore } from "react";
+
+/** Where the page stands: asking, refused for want of a (right) token, or with its client. */
+export type SessionState =
+  | { readonly is: "asking" }
+  | { readonly is: "token"; readonly wrong: boolean }
+  | { readonly is: "open"; readonly client: Client };
+
+const TOKEN = "callboard.token";
+const SESSION = "callboard.session";
+
+const listeners = new Set<() => void>();
+let state: SessionState = { is: "asking" };
+let token: string | undefined;
+
+/** Where the page stands; renders again when that changes. */
+export function useSession(): SessionState {
+  return useSyncExternalStore(subscribe, () => state);
+}
+
+/** The page's client. For everything that is shown only while the session is open, so for all but `main.tsx`. */
+export function useClient(): Client {
+  const session = useSession();
+  if (session.is !== "open") throw new Error("the session is not open yet");
+  return session.client;
+}
+
+/** Asks the server in; the token is that of `?token=`, else the one this tab has kept. */
+export async function openSession(): Promise<void> {
+  const address = new URL(location.href);
+  const given = address.searchParams.get("token");
+  if (given !== null) {
+    // Out of the address bar, the history and every screenshot.
+    address.searchParams.delete("token");
+    history.replaceState(history.state, "", address);
+  }
+  await enter(given ?? sessionStorage.getItem(TOKEN) ?? undefined);
+}
+
+/** Tries a token that the visitor typed. */
+export async function submitToken(typed: string): Promise<void> {
+  await enter(typed);
+}
+
+async function enter(next: string | undefined): Promise<void> {
+  if (await isRefused(next)) {
+    closeClient();
+    set({ is: "token", wrong: next !== undefined });
+    return;
+  }
+  token = next;
+  if (next !== undefined) sessionStorage.setItem(TOKEN, next);
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  const client = connect(`${scheme}://${location.host}/ws`, {
+    dialect: "camel",
+    batch: true,
+    sessionId: sessionId(),
+    ...(next === undefined ? {} : { token: next }),
+  });
+  client.on("state", () => {
+    if (client.state === "away") void askAgain(client);
+  });
+  set({ is: "open", client });
+}
+
+async function askAgain(client: Client): Promise<void> {
+  if ((await isRefused(token)) && state.is === "open" && state.client === client) {
+    closeClient();
+    set({ is: "token", wrong: true });
+  }
+}
+
+/** Whether the server answers, and wants another token than this one. One that does not answer refuses nobody. */
+async function isRefused(with_: string | undefined): Promise<boolean> {
+  try {
+    const headers: HeadersInit = with_ === undefined ? {} : { Authorization: `Bearer ${with_}` };
+    return (await fetch("/health", { headers })).status === 401;
+  } catch {
+    return false;
+  }
+}
+
+function closeClient(): void {
+  if (state.is === "open") state.client.close();
+}
+
+let id: string | undefined;
+
+function sessionId(): string {
+  id ??= sessionStorage.getItem(SESSION) ?? `console-${randomName()}`;
+  sessionStorage.removeItem(SESSION);
+  return id;
+}
+
+/** 72 bits; not crypto.randomUUID, which pages of plain http have on localhost only. */
+function randomName(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(9));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+window.addEventListener("pagehide", () => {
+  if (id !== undefined) sessionStorage.setItem(SESSION, id);
+});
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) sessionStorage.removeItem(SESSION);
+});
+
+function set(next: SessionState): void {
+  state = next;
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
