@@ -186,7 +186,7 @@ class Commands:
             rows = len(page.runs) // 2
 
     def _validate(self, command: Validate, peer: Peer) -> Validated:
-        found = self.runtime.validate(command.graph, needs_start=_needs_start(peer))
+        found = self.runtime.validate(command.graph, needs_start=_needs_start(command, peer))
         return Validated(
             workflow_id=command.workflow_id,
             reply_to=command.id,
@@ -244,7 +244,7 @@ class Commands:
             workflow_id=command.workflow_id,
             config=command.config,
             run_id=run_id,
-            needs_start=_needs_start(peer),
+            needs_start=_needs_start(command, peer),
             starter=peer.session_id,
             # From its first event on, before anyone else can have seen one.
             before=lambda run: self.runtime.hub.watch(peer, run.id),
@@ -304,6 +304,6 @@ def _active(command: StartRun, error: RunActive) -> StartRefused:
     )
 
 
-def _needs_start(peer: Peer) -> bool:
-    """The flat dialect's origin knows no start kind: its graphs begin where nothing leads in."""
-    return peer.dialect.name != "flat"
+def _needs_start(command: StartRun | Validate, peer: Peer) -> bool:
+    """The flat dialect's origin knows no start kind: its graphs begin where nothing leads in, whoever sends one."""
+    return peer.dialect.name != "flat" and "connections" not in command.graph

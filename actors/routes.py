@@ -36,6 +36,7 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/api/runs", run_calls.runs),
     ("POST", "/api/runs", run_calls.start),
     ("GET", "/api/runs/{run_id}", run_calls.snapshot),
+    ("GET", "/api/runs/{run_id}/graph", run_calls.graph),
     ("GET", "/api/runs/{run_id}/events", run_calls.events),
     ("POST", "/api/runs/{run_id}/{action:pause,resume,stop}", run_calls.control),
     ("GET", "/api/runs/{run_id}/profile", node_calls.profile),

@@ -9,12 +9,14 @@ from actors.call import MAX_PAGE, SNAKE, Call, bad_field, payload
 from actors.errors import RunActive, UnknownRun
 from actors.http import HttpError, Response
 from actors.requests import owned
+from actors.spec import Spec
 from protocol.dialects.text import dumps
+from protocol.draft import drawn_edges
 from protocol.messages import Control, ControlReply, Event, Reply, RunList, StartRun
 from protocol.requests import run_id_of
 from protocol.states import RunStatus
 
-__all__ = ["control", "events", "runs", "snapshot", "start"]
+__all__ = ["control", "events", "graph", "runs", "snapshot", "start"]
 
 NO_SESSION: Final = ""
 """Request ids of HTTP are of no session: the same id is the same start, whoever posts it."""
@@ -33,7 +35,11 @@ async def start(call: Call) -> Response:
         return await _started(call, run_id, status=200)
     try:
         run = await call.runtime.start(
-            command.graph, workflow_id=command.workflow_id, config=command.config, run_id=run_id
+            command.graph,
+            workflow_id=command.workflow_id,
+            config=command.config,
+            run_id=run_id,
+            needs_start="connections" not in command.graph,
         )
     except RunActive as active:
         if run_id is None or active.run_id != run_id:
@@ -71,6 +77,26 @@ async def snapshot(call: Call) -> Response:
     """The state of a run."""
     found = await call.runtime.snapshot(call.params["run_id"])
     return Response(body=dumps(payload(found)), content_type="application/json")
+
+
+async def graph(call: Call) -> Response:
+    """What a run was started with, from the journal: to draw it, or to start it again.
+
+    Nodes and config are as its starter sent them. `connections` are given as `edges`, each with the id under which the
+    run speaks of it. `needs_start: false`: it may have no start node; sent as `connections` it starts again.
+    """
+    run_id = call.params["run_id"]
+    workflow_id, workflow = await call.runtime.plan(run_id)
+    spec = Spec.unpack(await call.runtime.journal.spec(run_id))
+    body = {
+        "run_id": run_id,
+        "workflow_id": workflow_id,
+        "nodes": spec.graph.get("nodes") or [],
+        "edges": drawn_edges(spec.graph, {edge.index: edge.id for edge in workflow.edges}),
+        "config": spec.config,
+        "needs_start": spec.needs_start,
+    }
+    return Response(body=dumps(body), content_type="application/json")
 
 
 async def events(call: Call) -> Response:

@@ -23,7 +23,7 @@ import attrs
 from protocol.node_settings import NodeSettings, read_settings
 from protocol.workflow import ERROR, IN, MAX_ID_CHARS, OUT, Edge, Kind, Limits, Node, Problem, Severity
 
-__all__ = ["ANNOTATIONS", "LOOP", "START", "SUBFLOW", "Draft", "quote"]
+__all__ = ["ANNOTATIONS", "LOOP", "START", "SUBFLOW", "Draft", "drawn_edges", "quote"]
 
 ANNOTATIONS: Final = frozenset({"comment", "group", "note", "stickyNote"})
 """Kinds that say something to people only."""
@@ -76,6 +76,9 @@ _SPELLINGS: Final = {
     "connections": Spelling("from_node", "from_output", "to_node", "to_input"),
 }
 """Key of the list of edges → how its entries are spelled."""
+
+_DRAWN: Final = dict(zip(attrs.astuple(_SPELLINGS["connections"]), attrs.astuple(_SPELLINGS["edges"]), strict=True))
+"""Key of a connection → the same of an edge."""
 
 
 @attrs.define(eq=False)
@@ -271,9 +274,7 @@ class Draft:
             self.broken = True
             self.report("bad_field", where, "must be an object")
             return
-        keys = _SPELLINGS[self.list_key]
-        if keys.source not in entry:
-            keys = next((other for other in _SPELLINGS.values() if other.source in entry), keys)
+        keys = _spelling(entry, self.list_key)
         id_ = self._edge_id(where, index, entry)
         source, target = _name(entry.get(keys.source)), _name(entry.get(keys.target))
         if source is None or target is None:
@@ -367,6 +368,33 @@ class Draft:
         names = {each.lower(): each for each in list(known)[:_MAX_COMPARED] if len(each) <= _MAX_COMPARED_LENGTH}
         near = difflib.get_close_matches(name.lower(), names, n=1, cutoff=0.7)
         return f"; did you mean {quote(names[near[0]])}?" if near else ""
+
+
+def drawn_edges(graph: Mapping[str, Any], ids: Mapping[int, str]) -> list[dict[str, Any]]:
+    """The edges of a graph that was read without an error, for whoever draws it or starts it again.
+
+    Each has an id, and `source`, `target`, `sourceHandle`, `targetHandle` however the client spelled them. All else is
+    as it was sent, edges that the run ignores included.
+
+    Args:
+        graph: as the client sent it.
+        ids: place of an edge → the id under which the run speaks of it; others keep theirs, or are `e<place>`.
+    """
+    list_key = "connections" if graph.get("connections") else "edges"
+    drawn = []
+    for index, entry in enumerate(graph.get(list_key) or ()):
+        keys = _spelling(entry, list_key)
+        said = {_DRAWN.get(key, key): value for key, value in entry.items()} if keys != _SPELLINGS["edges"] else entry
+        drawn.append({**said, "id": ids.get(index) or _name(entry.get("id")) or f"e{index}"})
+    return drawn
+
+
+def _spelling(entry: Mapping[str, Any], list_key: str) -> Spelling:
+    """As its list is spelled, or as the other one."""
+    keys = _SPELLINGS[list_key]
+    if keys.source in entry:
+        return keys
+    return next((other for other in _SPELLINGS.values() if other.source in entry), keys)
 
 
 def quote(name: str) -> str:

@@ -1,6 +1,7 @@
 """The server: every HTTP row, who may connect, and its end."""
 
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 
 import orjson
@@ -14,7 +15,7 @@ from actors.routes import ROUTES
 from actors.server import Server
 from actors.testing.memory_server import memory_server
 
-GRAPH = {
+GRAPH: dict[str, Any] = {
     "nodes": [
         {"id": "s", "type": "start", "data": {"config": {"waitTime": 0}}},
         {"id": "x", "type": "set", "data": {"label": "Set x", "config": {"a": 1, "waitTime": 0}}},
@@ -128,6 +129,68 @@ async def test_a_run_is_started_listed_looked_at_and_followed(house, autojump_cl
     assert (beyond["events"], beyond["reset"]) == ([], True)
     _, _, rest = await house.call(f"GET /api/runs/{run_id}/events?after=3")
     assert [event["seq"] for event in rest["events"]] == list(range(4, page["last_seq"] + 1))
+
+
+async def test_the_graph_of_a_run_is_what_it_was_started_with(house, autojump_clock):
+    """While it runs and afterwards: positions and whatever else an editor keeps there, the config too."""
+    nodes = [{**node, "position": {"x": 10.5, "y": -3}, "measured": {"width": 90}} for node in GRAPH["nodes"]]
+    edges = [{"id": "first", **GRAPH["edges"][0], "animated": True, "sourceHandle": None}, GRAPH["edges"][1]]
+    config = {"variables": {"key": "{{ secrets.KEY }}", "camelCase": {"snake_case": 1}}, "defaultWaitTime": 0}
+    _, _, started = await house.call("POST /api/runs", body(workflow_id="w", nodes=nodes, edges=edges, config=config))
+    run_id = started["run_id"]
+    status, headers, said = await house.call(f"GET /api/runs/{run_id}/graph")
+    assert (status, headers["content-type"]) == (200, "application/json")
+    assert said == {
+        "run_id": run_id,
+        "workflow_id": "w",
+        "nodes": nodes,
+        "edges": [edges[0], {"id": "e1", **edges[1]}],
+        "config": config,
+        "needs_start": True,
+    }
+    await ended(house, run_id)
+    assert house.runtime.run(run_id) is None
+    assert (await house.call(f"GET /api/runs/{run_id}/graph"))[2] == said
+    _, _, shot = await house.call(f"GET /api/runs/{run_id}")
+    assert shot["edges"] == {edge["id"]: "taken" for edge in said["edges"]}
+
+
+async def test_a_graph_of_connections_can_be_drawn_and_started_again(house, autojump_clock):
+    """Its edges are spelled as all others are; sent as `connections` again it needs no start node, over HTTP neither."""
+    nodes = [{"id": "w", "type": "wait", "parameters": {"duration": 1}}, {"id": "x", "type": "log"}]
+    async with house.client("/ws/qt?dialect=flat") as client:
+        connections = [{"from_node": "w", "from_output": "out", "to_node": "x", "color": "red"}]
+        await client.send(type="execute_workflow", workflow={"id": "w", "nodes": nodes, "connections": connections})
+        run_id = (await client.hear("workflow_completed"))["run_id"]
+    _, _, said = await house.call(f"GET /api/runs/{run_id}/graph")
+    edge = {"id": "e0", "source": "w", "sourceHandle": "out", "target": "x", "color": "red"}
+    assert (said["nodes"], said["edges"], said["needs_start"]) == (nodes, [edge], False)
+    assert (await house.call("POST /api/runs", body(nodes=nodes, edges=said["edges"])))[0] == 422
+    status, _, again = await house.call("POST /api/runs", body(nodes=nodes, connections=said["edges"]))
+    assert status == 201
+    await ended(house, again["run_id"])
+    assert (await house.call(f"GET /api/runs/{again['run_id']}"))[2]["edges"] == {"e0": "taken"}
+
+
+async def test_the_graph_of_a_run_inside_a_run_is_there_too(house, autojump_clock):
+    """A child is a run as any other."""
+    inner = {"nodes": [{"id": "in", "type": "log", "position": {"x": 1, "y": 2}}], "edges": []}
+    nodes = [
+        GRAPH["nodes"][0],
+        {"id": "f", "type": "subflow", "data": {"config": {"workflow": inner, "inputs": {"a": 1}}}},
+    ]
+    graph = {"nodes": nodes, "edges": [{"source": "s", "target": "f"}]}
+    _, _, started = await house.call("POST /api/runs", body(**graph))
+    await ended(house, started["run_id"])
+    child = f"{started['run_id']}.1"
+    _, _, said = await house.call(f"GET /api/runs/{child}/graph")
+    assert (said["run_id"], said["workflow_id"], said["nodes"], said["edges"]) == (
+        child,
+        f"workflow-{child}",
+        inner["nodes"],
+        [],
+    )
+    assert not said["needs_start"]
 
 
 async def test_a_start_with_a_request_id_is_done_once(house, autojump_clock):
@@ -256,6 +319,7 @@ async def test_kinds_schema_and_metrics(house, autojump_clock):
     [
         ("/api/runs/nobody", "unknown_workflow"),
         ("/api/runs/nobody/events", "unknown_workflow"),
+        ("/api/runs/nobody/graph", "unknown_workflow"),
         ("/api/runs/nobody/nodes/a", "unknown_workflow"),
         ("/api/runs/nobody/nodes/a/result", "unknown_workflow"),
         ("/api/runs/nobody/profile", "unknown_workflow"),

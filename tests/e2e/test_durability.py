@@ -110,12 +110,16 @@ def test_a_killed_server_goes_on_where_it_was(server):
     """After `kill -9` the same run goes on: one story without a gap, one ending, its screenshot is served."""
     server.start()
     run_id = server.run({"workflow_id": "w", **graph(700)})
+    drawn = server.ask("GET", f"/api/runs/{run_id}/graph")
+    assert (drawn[0], drawn[1]["nodes"]) == (200, graph(700)["nodes"])
     while not any(event["payload"].get("node_id") == "w" for event in server.events(run_id)):
         time.sleep(0.01)
     status, _ = server.end(signal.SIGKILL)
     assert status == -signal.SIGKILL
     server.start()
+    assert server.ask("GET", f"/api/runs/{run_id}/graph") == drawn
     server.until(run_id, "completed")
+    assert server.ask("GET", f"/api/runs/{run_id}/graph") == drawn
     events = server.events(run_id)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     told = [(event["type"], event["payload"].get("node_id"), event["payload"].get("reason")) for event in events]

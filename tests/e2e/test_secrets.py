@@ -252,6 +252,7 @@ async def test_no_road_carries_a_secret_anywhere(tmp_path, end):
                 "/api/runs",
                 f"/api/runs/{run}",
                 f"/api/runs/{run}/events",
+                f"/api/runs/{run}/graph",
                 f"/api/runs/{run}/profile",
                 "/api/kinds",
             ]

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
 import pytest
 
-from protocol.draft import Draft
+from protocol.draft import Draft, drawn_edges
 from protocol.graph import Kind
 from protocol.workflow import Limits
 
@@ -166,6 +167,46 @@ def test_entry_in_the_other_spelling(read: Read) -> None:
     assert (edge.source, edge.source_port, edge.target, edge.target_port) == ("a", "true", "b", "x")
     (edge,) = read({"nodes": nodes, "connections": [{"source": "a", "sourceHandle": "true", "target": "b"}]}).edges
     assert (edge.source, edge.source_port, edge.target) == ("a", "true", "b")
+
+
+def test_edges_are_drawn_in_one_spelling(read: Read) -> None:
+    """Whoever draws a graph knows one spelling of an edge, and each by the id that events name; the rest is the user's."""
+    nodes = [{"id": "a", "type": "condition"}, {"id": "b", "type": "set"}, {"id": "n", "type": "note"}]
+    said: list[dict[str, Any]] = [
+        {"id": "x", "source": "a", "sourceHandle": "true", "target": "b", "animated": True, "from_node": "mine"},
+        {"id": "x", "source": "a", "sourceHandle": "false", "target": "b"},
+        {"source": "n", "target": "b"},
+        {"id": 7, "source": "a", "target": "b", "sourceHandle": None},
+    ]
+    graph = {"nodes": nodes, "edges": said}
+    ids = {edge.index: edge.id for edge in read(graph).edges}
+    assert drawn_edges(graph, ids) == [
+        said[0],
+        {**said[1], "id": "x#1"},
+        {**said[2], "id": "e2"},
+        {**said[3], "id": "7"},
+    ]
+    graph = {
+        "nodes": nodes,
+        "connections": [
+            {"from_node": "a", "from_output": "true", "to_node": "b", "to_input": "y", "style": {"from_node": 1}},
+            {"source": "a", "sourceHandle": "false", "target": "b"},
+        ],
+    }
+    drawn = drawn_edges(graph, {0: "e0"})
+    assert drawn == [
+        {
+            "id": "e0",
+            "source": "a",
+            "sourceHandle": "true",
+            "target": "b",
+            "targetHandle": "y",
+            "style": {"from_node": 1},
+        },
+        {"id": "e1", "source": "a", "sourceHandle": "false", "target": "b"},
+    ]
+    again = read({"nodes": nodes, "edges": drawn}).edges
+    assert list(map(attrs.asdict, again)) == list(map(attrs.asdict, read(graph).edges))
 
 
 def test_suggestions_are_bounded(read: Read) -> None:
