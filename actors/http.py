@@ -42,8 +42,11 @@ CHUNK_BYTES: Final = 64 * 2**10
 QUERY_FIELDS: Final = 100
 """The most parameters of a query."""
 
-ALWAYS: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
-"""Nothing here is for a cache, and nothing is what a browser guesses it to be."""
+ALWAYS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""What says nothing else is for no cache, and nothing is what a browser guesses it to be."""
+
+BODILESS: Final = frozenset({http.HTTPStatus.NO_CONTENT, http.HTTPStatus.NOT_MODIFIED})
+"""Have no length either."""
 
 
 class HttpError(ActorsError):
@@ -223,10 +226,10 @@ class HttpPeer:
 
     def _begin(self, response: Response, size: int) -> bytes:
         """The head of a response with a body of so many bytes."""
-        headers = [*ALWAYS, *response.headers.items(), ("Date", email.utils.formatdate(time.time(), usegmt=True))]
+        headers = [*{**ALWAYS, **response.headers}.items(), ("Date", email.utils.formatdate(time.time(), usegmt=True))]
         if response.content_type is not None:
             headers.append(("Content-Type", response.content_type))
-        if response.status != http.HTTPStatus.NO_CONTENT:
+        if response.status not in BODILESS:
             headers.append(("Content-Length", str(size)))
         if self._h11.their_state is not h11.DONE:
             headers.append(("Connection", "close"))

@@ -16,6 +16,7 @@ What full means: above `max_connections` a peer is told 503 and left; some hundr
 
 import base64
 import binascii
+import http
 import logging
 import socket
 from collections.abc import Sequence
@@ -27,9 +28,10 @@ import attrs
 import trio
 
 from actors.admission import Admission
+from actors.bundle import accepts_page, console
 from actors.commands import Commands
 from actors.connection import Connection
-from actors.http import HttpError, HttpPeer, Request
+from actors.http import HttpError, HttpPeer, Request, Response
 from actors.keeper import Keeper
 from actors.ports import Listeners, accept, open_listeners
 from actors.routes import Routes
@@ -248,9 +250,11 @@ class Server:
                     return self._upgrade(request, stream), Wire(stream, *peer.replay())
                 response = await self._routes.answer(request, await peer.read_body(request))
             except HttpError as error:
-                response = error.response()
+                response = await self._refuse(request, error)
             if request is not None:
-                response = attrs.evolve(response, headers={**response.headers, **self._admission.cors(request)})
+                said, cors = response.headers, self._admission.cors(request)
+                vary = ", ".join(filter(None, (said.get("Vary"), cors["Vary"])))
+                response = attrs.evolve(response, headers={**said, **cors, "Vary": vary})
             await peer.respond(response)
             if not peer.reusable():
                 with trio.CancelScope(shield=True, deadline=trio.current_time() + self._settings.close_timeout):
@@ -263,6 +267,13 @@ class Server:
         self._admission.check(request, local=local)
         if self._open > self._settings.max_connections:
             raise HttpError(503, "too_many_connections", "too many connections", headers={"Retry-After": "5"})
+
+    async def _refuse(self, request: Request | None, error: HttpError) -> Response:
+        """The error as JSON; but a browser that has no token gets the page, which asks for it."""
+        if error.status != http.HTTPStatus.UNAUTHORIZED or request is None or not accepts_page(request):
+            return error.response()  # noqa: ASYNC910  a look-up
+        page = await console(request, status=error.status)
+        return attrs.evolve(page, headers={**page.headers, **error.headers})
 
     def _upgrade(self, request: Request, stream: OwnedStream) -> Connection:
         _check_handshake(request)

@@ -1,16 +1,10 @@
 """HTTP calls about the server: its page, its health, who is connected, what it can run and say, its metrics."""
 
-import base64
-import hashlib
-import re
-from functools import cache
-from importlib import resources
-from typing import Final
-
 import attrs
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from actors.bundle import accepts_page, console
 from actors.call import Call
 from actors.fitting import PAYLOAD_BYTES
 from actors.http import HttpError, Response
@@ -21,29 +15,13 @@ from protocol.schema import schema
 
 __all__ = ["broadcast", "connections", "health", "kinds", "messages", "metrics", "page", "upgrade_needed"]
 
-PAGE_POLICY: Final = "default-src 'none'; style-src '{style}'; script-src '{script}'; connect-src 'self'; \
-base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-"""The page runs what is in it and nothing else, and speaks to nobody but us."""
 
-
-def page(call: Call) -> Response:
+async def page(call: Call) -> Response:
     """The console for a browser, else who we are."""
-    if "text/html" not in call.request.headers.get("accept", ""):
-        return Response.json({"message": "callboard", "version": call.runtime.version})
-    html, policy = _console()
-    headers = {"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer", "Vary": "Accept"}
-    return Response(body=html, content_type="text/html; charset=utf-8", headers=headers)
-
-
-@cache
-def _console() -> tuple[bytes, str]:
-    html = resources.files("actors").joinpath("console/dist/index.html").read_bytes()
-    hashes = {}
-    for tag in ("style", "script"):
-        found = re.search(rb"<%b>(.*?)</%b>" % (tag.encode(), tag.encode()), html, re.DOTALL)
-        inside = found.group(1) if found else b""
-        hashes[tag] = "sha256-" + base64.b64encode(hashlib.sha256(inside).digest()).decode()
-    return html, PAGE_POLICY.format(**hashes)
+    if accepts_page(call.request):
+        return await console(call.request)
+    who = {"message": "callboard", "version": call.runtime.version}
+    return Response.json(who, headers={"Vary": "Accept"})  # noqa: ASYNC910  a look-up
 
 
 def health(call: Call) -> Response:

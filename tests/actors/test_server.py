@@ -1,5 +1,10 @@
 """The server: every HTTP row, who may connect, and its end."""
 
+import base64
+import gzip
+import hashlib
+import re
+from importlib import resources
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +19,8 @@ from actors.ports import Listeners
 from actors.routes import ROUTES
 from actors.server import Server
 from actors.testing.memory_server import memory_server
+
+BUNDLE = resources.files("actors").joinpath("console/dist/index.html").read_bytes()
 
 GRAPH: dict[str, Any] = {
     "nodes": [
@@ -43,14 +50,81 @@ async def ended(house, run_id: str) -> None:
 
 async def test_the_root_is_a_page_for_a_browser_and_json_for_a_program(house, autojump_clock):
     """The page runs nothing but what is in it, and asks nobody but us."""
-    status, headers, page = await house.call("GET /", Accept="text/html,*/*")
-    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert b"<script>" in page
-    assert b"http://" not in page
-    assert b"https://" not in page
-    assert "script-src 'sha256-" in headers["content-security-policy"]
-    status, _, said = await house.call("GET /")
+    status, headers, page = await house.call("GET /", Accept="text/html,*/*", Host="127.0.0.1:8765")
+    assert (status, headers["content-type"], page) == (200, "text/html; charset=utf-8", BUNDLE)
+    policy = dict(row.strip().split(" ", 1) for row in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["connect-src"] == "'self' ws://127.0.0.1:8765 wss://127.0.0.1:8765"
+    for tag in ("script", "style"):
+        inside = re.findall(rb"<%b[^>]*>(.*?)</%b>" % (tag.encode(), tag.encode()), page, re.DOTALL)
+        hashes = [base64.b64encode(hashlib.sha256(text).digest()).decode() for text in inside]
+        assert policy[f"{tag}-src"].split() == [f"'sha256-{hashed}'" for hashed in hashes]
+        assert hashes
+    _, headers, _ = await house.call("GET /", Accept="text/html", Host="[::1]:8765")
+    assert "connect-src 'self';" in headers["content-security-policy"]
+    status, headers, said = await house.call("GET /")
     assert (status, said) == (200, {"message": "callboard", "version": house.runtime.version})
+    assert headers["vary"] == "Accept, Origin"
+
+
+@pytest.mark.parametrize(
+    ("accepts", "packed"),
+    [
+        ("gzip, deflate, br", True),
+        ("br;q=1.0, GZIP;q=0.8", True),
+        ("*", True),
+        ("", False),
+        ("br", False),
+        ("gzip;q=0", False),
+        ("*, gzip;q=0.0", False),
+    ],
+)
+async def test_the_page_is_packed_for_who_can_unpack_it(house, autojump_clock, accepts, packed):
+    """A phone on a slow line waits for a fifth of it."""
+    lines = {"Accept": "text/html", "Accept_Encoding": accepts}
+    _, headers, page = await house.call("GET /", **lines)
+    assert headers.get("content-encoding") == ("gzip" if packed else None)
+    assert (gzip.decompress(page) if packed else page) == BUNDLE
+    assert headers["vary"] == "Accept, Accept-Encoding, Origin"
+    status, head, nothing = await house.call("HEAD /", **lines)
+    assert (status, nothing) == (200, b"")
+    assert {**head, "date": ""} == {**headers, "date": ""}
+
+
+async def test_a_page_that_the_browser_has_is_not_sent_again(house, autojump_clock):
+    """It asks each time, so that a new server is never shown by an old page."""
+    lines = {"Accept": "text/html", "Accept_Encoding": "gzip"}
+    _, headers, _ = await house.call("GET /", **lines)
+    assert headers["cache-control"] == "no-cache"
+    tag = headers["etag"]
+    for has, status in ((tag, 304), (f'"x", W/{tag}', 304), ('"x"', 200), (tag.replace("-gzip", ""), 200)):
+        told, again, page = await house.call("GET /", **lines, If_None_Match=has)
+        assert (told, again["etag"], bool(page)) == (status, tag, status == 200)
+        assert again["content-security-policy"] == headers["content-security-policy"]
+    _, headers, _ = await house.call("GET /health")
+    assert headers["cache-control"] == "no-store"
+
+
+async def test_a_browser_without_the_token_gets_the_page_that_asks_for_it(open_house, autojump_clock):
+    """With 401, and not kept; a program is told in JSON, a foreign page nothing."""
+    async with open_house(token="s3cret") as house:
+        for path in ("/", "/?token=wrong"):
+            status, headers, page = await house.call(f"GET {path}", Accept="text/html")
+            assert (status, headers["www-authenticate"], page) == (401, "Bearer", BUNDLE)
+            assert (headers["cache-control"], "etag" in headers) == ("no-store", False)
+            assert "script-src 'sha256-" in headers["content-security-policy"]
+        assert (await house.call("HEAD /", Accept="text/html"))[0] == 401
+        status, headers, page = await house.call("GET /?token=s3cret", Accept="text/html")
+        assert (status, page) == (200, BUNDLE)
+        for line, lines, status in (
+            ("GET /", {}, 401),
+            ("POST /", {"Accept": "text/html"}, 401),
+            ("GET /api/runs", {"Accept": "text/html"}, 401),
+            ("GET /", {"Accept": "text/html", "Origin": "http://evil.example"}, 403),
+            ("GET /", {"Accept": "text/html", "Host": "evil.example"}, 421),
+        ):
+            told, headers, said = await house.call(line, **lines)
+            assert (told, set(said)) == (status, {"error"})
 
 
 async def test_health(house, autojump_clock):
