@@ -1,0 +1,43 @@
+import { texts } from "../i18n";
+
+/** The words of the log panel. */
+export const logText = texts(
+  {
+    log: "Log",
+    levels: { debug: "Debug", info: "Info", warn: "Warning", error: "Error" },
+    levelFilter: "Levels to show",
+    search: "Search the log",
+    found: (shown: number, all: number) => (shown === all ? `${all} lines` : `${shown} of ${all} lines`),
+    nothingYet: "Nothing was logged yet.",
+    nothingFits: "No line fits the filter.",
+    dropped: (lines: number) => `${lines} older lines are not kept here; the replay has them.`,
+    newBelow: (lines: number) => (lines === 1 ? "1 new line below" : `${lines} new lines below`),
+    toEnd: "To the newest line",
+    copy: "Copy",
+    download: "Download",
+    unfold: "Show the whole line",
+    fold: "Show one line",
+    toNode: (node: string) => `Go to node ${node}`,
+    toMoment: (time: string) => `Go to ${time} in the replay`,
+    context: "Context",
+  },
+  {
+    log: "日志",
+    levels: { debug: "调试", info: "信息", warn: "警告", error: "错误" },
+    levelFilter: "显示的级别",
+    search: "搜索日志",
+    found: (shown, all) => (shown === all ? `共 ${all} 行` : `${all} 行中的 ${shown} 行`),
+    nothingYet: "还没有日志。",
+    nothingFits: "没有符合筛选条件的行。",
+    dropped: (lines) => `更早的 ${lines} 行未保留在此;可在回放中查看。`,
+    newBelow: (lines) => `下方有 ${lines} 行新日志`,
+    toEnd: "跳到最新一行",
+    copy: "复制",
+    download: "下载",
+    unfold: "展开整行",
+    fold: "收起为一行",
+    toNode: (node) => `转到节点 ${node}`,
+    toMoment: (time) => `转到回放中的 ${time}`,
+    context: "上下文",
+  },
+);
