@@ -43,6 +43,8 @@ class Record:
     summary: Summary | None = None
     replies: Mapping[str, Json] = {}
     """Its notes about requests."""
+    breakpoints: tuple[str, ...] = ()
+    """The nodes before which it stops, as long as it has not ended."""
 
 
 def remembered(reply: ControlReply | InputReply) -> Json:
@@ -83,7 +85,7 @@ def answer_again(
     }
     if isinstance(command, NodeInput):
         return InputReply(node_id=command.node_id, **common)
-    return ControlReply(action=command.action, **common)
+    return ControlReply(action=command.action, breakpoints=_breakpoints(command, run), **common)
 
 
 def refusal_of(action: Action, was: RunStatus) -> Refusal | None:
@@ -107,7 +109,13 @@ def answer_control(
         code=code,
         error=error,
         summary=run.summary,
+        breakpoints=_breakpoints(command, run),
     )
+
+
+def _breakpoints(command: Control, run: Record) -> tuple[str, ...] | None:
+    """What a reply to breakpoints says holds; of a request that was answered before, what holds now."""
+    return run.breakpoints if command.action == "breakpoints" and run.status not in ENDED else None
 
 
 def answer_input(command: NodeInput, run: Record, *, was: RunStatus, refusal: Refusal | None) -> InputReply:

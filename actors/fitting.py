@@ -101,6 +101,10 @@ def parts(dialect: Dialect, snapshot: Snapshot) -> tuple[Snapshot, ...]:
         return (snapshot,)
     if snapshot.summary is not None:
         snapshot = attrs.evolve(snapshot, summary=_summary(snapshot.summary, RESULT_BYTES // 4))
+    for limit in LIMITS_BYTES:
+        if len(dumps(snapshot.breakpoints)) <= RESULT_BYTES:
+            break
+        snapshot = attrs.evolve(snapshot, breakpoints=_some(snapshot.breakpoints, limit))
     pages = list(_pages(dialect, snapshot))
     if len(pages) == 1:
         return tuple(pages)
@@ -166,7 +170,13 @@ def _shortened_reply(message: Reply, limit: int) -> Reply:
             return attrs.evolve(message, errors=errors, warnings=warnings)
         case ControlReply():
             summary = None if message.summary is None else _summary(message.summary, limit)
-            return attrs.evolve(message, error=_maybe_text(message.error, limit), summary=summary)
+            held = message.breakpoints
+            return attrs.evolve(
+                message,
+                error=_maybe_text(message.error, limit),
+                summary=summary,
+                breakpoints=None if held is None else _some(held, limit),
+            )
         case InputReply():
             return attrs.evolve(message, error=_maybe_text(message.error, limit))
         case RunList():

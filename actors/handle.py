@@ -3,7 +3,7 @@
 It holds no resource and needs no closing; it stays valid after the run's end, and after the runtime's.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Literal, TypeVar, cast
 
 from actors.answers import answer_ended
@@ -98,6 +98,20 @@ class Run:
             Busy: too many commands wait for this run.
         """
         return await self._ask(Control(action="stop", force=force), ControlReply)
+
+    async def set_breakpoints(self, node_ids: Iterable[str]) -> ControlReply:
+        """Have these breakpoints from now on, and no others: the run pauses before each of these nodes.
+
+        A node that is in flight is not stopped. One at whose breakpoint the run stands goes on with a resume, and with
+        nothing else.
+
+        Args:
+            node_ids: of the graph; one that it has not is refused, and nothing is changed. Empty: none any more.
+
+        Raises:
+            Busy: too many commands wait for this run.
+        """
+        return await self._ask(Control(action="breakpoints", node_ids=tuple(node_ids)), ControlReply)
 
     async def send_input(self, node_id: str, value: Json) -> InputReply:
         """Answer a node that waits for a person, or that will.

@@ -45,8 +45,6 @@ class Past:
     cause: str | None = None
     """Why it is being stopped or fails."""
     fault: dict[str, str | None] = attrs.field(factory=dict)
-    why: dict[str, str | None] = attrs.field(factory=dict)
-    """Reason and node of the pause that has begun, if nobody asked for it."""
     at: float = 0.0
     """The time of its newest event, seconds since the epoch; 0: there is none."""
 
@@ -79,8 +77,6 @@ async def read(journal: Journal, view: View) -> Past:
                     past.began.setdefault((event.node_id, event.iteration), past.elapsed)
                 case NodeChanged() if event.status in NODE_ENDED:
                     past.began.pop((event.node_id, event.iteration), None)
-                case RunChanged(status=RunStatus.PAUSING):
-                    past.why = {} if event.reason is None else {"reason": event.reason, "node_id": event.node_id}
                 case RunChanged(status=RunStatus.STOPPING | RunStatus.FAILING):
                     past.cause = event.cancelled_by
                     if event.error is not None:

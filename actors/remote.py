@@ -7,7 +7,7 @@ for the ending. Who breaks out of a loop may go on later, with the next event; w
 behind, and then the server is asked to send no more. A cancel while `__anext__` waits loses nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal, Protocol, Self, TypeVar
 
 import attrs
@@ -183,6 +183,17 @@ class RemoteRun:
             force: drop the grace of atomic sections and clean-ups.
         """
         return await self._control(Control(action="stop", force=force))
+
+    async def set_breakpoints(self, node_ids: Iterable[str]) -> ControlReply:
+        """Have these breakpoints from now on, and no others: the run pauses before each of these nodes.
+
+        A node that is in flight is not stopped. One at whose breakpoint the run stands goes on with a resume, and with
+        nothing else. Raises what `pause` raises.
+
+        Args:
+            node_ids: of the graph; one that it has not is refused, and nothing is changed. Empty: none any more.
+        """
+        return await self._control(Control(action="breakpoints", node_ids=tuple(node_ids)))
 
     async def send_input(self, node_id: str, value: Json) -> InputReply:
         """Answer a node that waits for a person, or that will. Raises what `pause` raises."""

@@ -38,7 +38,7 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/api/runs/{run_id}", run_calls.snapshot),
     ("GET", "/api/runs/{run_id}/graph", run_calls.graph),
     ("GET", "/api/runs/{run_id}/events", run_calls.events),
-    ("POST", "/api/runs/{run_id}/{action:pause,resume,stop}", run_calls.control),
+    ("POST", "/api/runs/{run_id}/{action:pause,resume,stop,breakpoints}", run_calls.control),
     ("GET", "/api/runs/{run_id}/profile", node_calls.profile),
     ("GET", "/api/runs/{run_id}/nodes/{node_id}", node_calls.node),
     ("GET", "/api/runs/{run_id}/nodes/{node_id}/result", node_calls.result),

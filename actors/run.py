@@ -20,6 +20,10 @@ neither forgets a step nor takes two. The drain of a step waits for its node to 
 included, or a step would never get past a `wait`, and the children that it has started; only a node that waits for a
 person is cut, for answers that come meanwhile are kept.
 
+The breakpoints that hold are a note as well, for they may be set while it runs. A log line goes with it, for those who
+watch: no type of message that a client of old knows says such a thing, and to repeat the state would be to announce a
+pause, or a resume, that nobody has asked for.
+
 *The end.* When nothing is left to do the generation is closed; when it has ended, the driver closes what the run has
 opened through it (a page, bounded), and `_end` writes the one ending – after that nothing of the run runs. A command
 that comes while the ending is committed waits and is answered as to a run that has ended. Then the mailbox is closed,
@@ -81,7 +85,7 @@ from protocol.messages import (
     Summary,
 )
 from protocol.states import ENDED, NodeStatus, RunStatus, Trigger, advance
-from protocol.view import VAR, Due, View, instance_key
+from protocol.view import BREAKPOINTS, VAR, Due, View, instance_key
 
 __all__ = ["Plan", "RunActor"]
 
@@ -199,8 +203,6 @@ class RunActor:
         self._nursery: trio.Nursery | None = None
         self._scope = trio.CancelScope(shield=True)
         self._drain = False
-        self._why: dict[str, str | None] = {}
-        """Reason and node of the pause that has begun, if nobody asked for it."""
         self._stepping = False
         """A step waits for a node that is ready."""
         self._stepped: set[tuple[str, Iteration]] = set()
@@ -223,7 +225,6 @@ class RunActor:
             timers=self._timers,
             slots=plan.slots,
             inputs=plan.config.inputs,
-            breakpoints=frozenset(plan.config.breakpoints),
             stopped=self._at_breakpoint,
             dry_run=plan.config.dry_run,
             end_child=self.children.stop,
@@ -253,6 +254,7 @@ class RunActor:
             status=self.status,
             summary=self.view.summary,
             replies=self._replies,
+            breakpoints=self.view.in_order(self.view.breakpoints),
         )
 
     def warn(self, message: str, key: str) -> None:
@@ -439,6 +441,8 @@ class RunActor:
             self._recorder.log("info", f"random seed {plan.seed}; give it as config.seed to have the same run again")
         for name, value in plan.config.variables.items():
             self._recorder.note(f"{VAR}{name}", plan.secrets.blot_json(value))
+        if plan.config.breakpoints:
+            self._note_breakpoints(plan.config.breakpoints)
         for node_id in (name for name in workflow.nodes if name in workflow.unreachable):
             self._recorder.node(node_id, (), NodeStatus.SKIPPED, reason="unreachable")
         self._set_deadline()
@@ -457,6 +461,9 @@ class RunActor:
         self._started_at = view.started_at or past.at
         self._cause, self._fault = past.cause, past.fault
         self._steering.restore(view.notes)
+        if self.plan.config.breakpoints and BREAKPOINTS not in view.notes:
+            # It began in an earlier version, which did not note them.
+            self._note_breakpoints(self.plan.config.breakpoints)
         self._recorder.log("info", f"run {self.plan.run_id} goes on after a restart; it was {self.status}")
         again = restore(
             past, self.plan.steps, schedule=self._schedule, recorder=self._recorder, questions=self._questions
@@ -471,7 +478,6 @@ class RunActor:
             self._schedule.settle()
         if self.status is RunStatus.PAUSED:
             self._clock.stop()
-        self._why = past.why
         self._stepping = STEPPING in view.notes
         self._recorder.flush()
         self.begun.set()
@@ -615,7 +621,8 @@ class RunActor:
             self._stepped.clear()
             self._move(Trigger.QUIET)
             self._clock.stop()
-            self._recorder.event(RunChanged, status=self.status, **self._why)
+            view = self.view
+            self._recorder.event(RunChanged, status=self.status, reason=view.reason, node_id=view.paused_at)
 
     def _close_if_quiet(self) -> None:
         """Let the current generation end when there is nothing left for it to do."""
@@ -679,7 +686,7 @@ class RunActor:
 
     def _pause(self, *, drain: bool, **why: str | None) -> None:
         self._move(Trigger.PAUSE)
-        self._drain, self._why = drain, why
+        self._drain = drain
         self._recorder.event(RunChanged, status=self.status, in_flight=tuple(self.in_flight), **why)
         self.children.pause("drain" if drain else "now")
         if not drain:
@@ -724,6 +731,21 @@ class RunActor:
     def _at_breakpoint(self, node_id: str) -> None:
         """The schedule stops before a node."""
         self._pause(drain=True, reason="breakpoint", node_id=node_id)
+
+    def stop_before(self, node_ids: Collection[str]) -> None:
+        """Have these breakpoints from now on, and no others. What waits at one goes on waiting for a resume."""
+        if held := self._note_breakpoints(node_ids):
+            more = f" and {len(held) - NAMED_NODES} more" * (len(held) > NAMED_NODES)
+            said = f"breakpoints: {', '.join(held[:NAMED_NODES])}{more}"
+        else:
+            said = "no breakpoints"
+        self._recorder.log("info", said, context={BREAKPOINTS: held})
+
+    def _note_breakpoints(self, node_ids: Collection[str]) -> Sequence[str]:
+        """Those that nodes have, in the order of the graph."""
+        held = list(self.view.in_order(node_ids))
+        self._recorder.note(BREAKPOINTS, held)
+        return held
 
     def stop(self) -> None:
         """End it."""

@@ -119,7 +119,7 @@ def _encode(event: Event) -> bytes:
 
 
 async def control(call: Call) -> Response:
-    """Pause, resume or stop; the reply says what was found and what comes, the events say when it is so."""
+    """Pause, resume, stop, set breakpoints; the reply says what was found and what comes, the events when it is so."""
     action = call.params["action"]
     run_id = call.params["run_id"]
     command = SNAKE.parse({"type": f"workflow.{action}", "payload": {**call.json(), "run_id": run_id}})

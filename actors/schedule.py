@@ -11,7 +11,7 @@ noted, its waitTime runs), `_retries` (the delay before the next attempt runs), 
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, Protocol
 
 import attrs
@@ -90,8 +90,7 @@ class Schedule:
         timers: on that clock.
         slots: nodes at a time; 1 means depth first.
         inputs: input port → value of the nodes where the run begins.
-        breakpoints: ids of nodes before which to stop.
-        stopped: told which one; the run starts no more nodes then.
+        stopped: told before which node with a breakpoint it stands; the run starts no more nodes then.
         dry_run: loops take a count of 1 where theirs can not be known.
         end_child: stops a run that was started by an instance which has its end now; given the run's id.
     """
@@ -109,7 +108,6 @@ class Schedule:
         timers: Timers,
         slots: int,
         inputs: Mapping[str, Json],
-        breakpoints: Collection[str],
         stopped: Callable[[str], None],
         dry_run: bool,
         end_child: Callable[[str], None],
@@ -125,7 +123,6 @@ class Schedule:
         self._timers = timers
         self._slots = slots
         self._inputs = inputs
-        self._breakpoints = breakpoints
         self._stopped = stopped
         self._dry_run = dry_run
         self._ancestry = Ancestry(view.workflow)
@@ -250,7 +247,7 @@ class Schedule:
                 self._announce()
                 return False
             ready = self._ready.popleft()
-            if self._breakpoints and self._stops(ready):
+            if self._view.breakpoints and self._stops(ready):
                 self._ready.appendleft(ready)
                 self._say.node(ready.step.node.id, ready.region.iteration, NodeStatus.PENDING, reason=BREAKPOINT)
                 self._stopped(ready.step.node.id)
@@ -380,7 +377,7 @@ class Schedule:
         """Whether the run stops before an instance: once, before its first attempt."""
         node = ready.step.node
         return (
-            node.id in self._breakpoints
+            node.id in self._view.breakpoints
             and not node.settings.disabled
             and (node.id, ready.region.iteration) not in self._began
             and not self._ended(node.id, ready.region)

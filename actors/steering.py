@@ -5,9 +5,11 @@ which says *durable*. How a request was answered is remembered, so that the same
 of one run at most `MAX_REQUESTS`, the oldest are forgotten.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any, Final, Protocol
+
+import attrs
 
 from actors.answers import (
     REQUEST,
@@ -33,7 +35,15 @@ __all__ = ["Steering"]
 MAX_REQUESTS: Final = 1_000
 """Of one run whose replies are remembered."""
 
+NAMED_NODES: Final = 10
+"""How many unknown ones a refusal names."""
+
 Effect = Callable[[], None]
+
+_LEAVING: Final[Refusal] = (
+    ShuttingDown.code,
+    "the server shuts down; the run goes on, and can be steered, when it is back",
+)
 
 
 class Steered(Protocol):
@@ -53,6 +63,7 @@ class Steered(Protocol):
     def resume(self, *, step: bool) -> None: ...
     def walk_on(self) -> None: ...
     def stop(self) -> None: ...
+    def stop_before(self, node_ids: Collection[str]) -> None: ...
     def force(self) -> None: ...
 
 
@@ -90,6 +101,8 @@ class Steering:
             ask.answer(answer_ended(command, run.record))
         elif isinstance(command, NodeInput):
             self._reply(ask, answer_input(command, run.record, was=was, refusal=self._input(command)))
+        elif command.action == Action.BREAKPOINTS:
+            self._stop_before(ask, command, was)
         else:
             self._steer(ask, command, was)
 
@@ -122,7 +135,7 @@ class Steering:
         if refusal is None and action is Action.RESUME and run.held:
             refusal = ("refused", "the run is part of another one, which was paused: resume that")
         if run.leaving:
-            refusal = (ShuttingDown.code, "the server shuts down; the run goes on, and can be steered, when it is back")
+            refusal = _LEAVING
         apply: Effect | None
         after, apply = run.status, None
         verdict = CONTROLS[action][was]
@@ -137,6 +150,24 @@ class Steering:
             apply()
         if command.force and refusal is None:
             run.force()
+
+    def _stop_before(self, ask: Ask[Any, Any], command: Control, was: RunStatus) -> None:
+        """Breakpoints: they change no state."""
+        run, wanted = self._run, frozenset(command.node_ids or ())
+        refusal = _LEAVING if run.leaving else refusal_of(Action.BREAKPOINTS, was) or self._unknown(wanted)
+        changes = refusal is None and wanted != run.view.breakpoints
+        record = attrs.evolve(run.record, breakpoints=run.view.in_order(wanted)) if changes else run.record
+        self._reply(ask, answer_control(command, record, was=was, after=run.status, refusal=refusal))
+        if changes:
+            run.stop_before(wanted)
+
+    def _unknown(self, node_ids: Collection[str]) -> Refusal | None:
+        """Nobody is to wait in vain for a run to stop."""
+        unknown = sorted(node_id for node_id in node_ids if node_id not in self._run.view.workflow.nodes)
+        if not unknown:
+            return None
+        more = f" and {len(unknown) - NAMED_NODES} more" * (len(unknown) > NAMED_NODES)
+        return ("unknown_node", f"the workflow has no node {', '.join(map(repr, unknown[:NAMED_NODES]))}{more}")
 
     def _effect(self, command: Control, *, early: bool) -> tuple[RunStatus, Effect]:
         """(the state after it, what it does)."""

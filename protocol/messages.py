@@ -106,15 +106,17 @@ class StartRun(Command):
 
 @attrs.frozen(kw_only=True)
 class Control(Command):
-    """Pause, resume or stop a run."""
+    """Pause, resume or stop a run, or say before which of its nodes it stops."""
 
-    action: Literal["pause", "resume", "stop"]
+    action: Literal["pause", "resume", "stop", "breakpoints"]
     mode: Literal["now", "drain"] | None = None
     """Of a pause; None: what the run's config says."""
     step: bool = False
     """Of a resume: start one node, then pause again."""
     force: bool = False
     """Of a stop: drop the grace."""
+    node_ids: tuple[str, ...] | None = None
+    """Of breakpoints: all that hold from now on; then it is not None."""
 
 
 @attrs.frozen(kw_only=True)
@@ -356,7 +358,7 @@ class StartRefused(Reply):
 class ControlReply(Reply):
     """The one answer to a control: accepted or not, the state it found, the state after."""
 
-    action: Literal["pause", "resume", "stop"]
+    action: Literal["pause", "resume", "stop", "breakpoints"]
     ok: bool
     run_id: str | None = None
     was: RunStatus | None = None
@@ -364,6 +366,8 @@ class ControlReply(Reply):
     error: str | None = None
     code: str | None = None
     summary: Summary | None = None
+    breakpoints: tuple[str, ...] | None = None
+    """To breakpoints, of a run that has not ended: those that hold from now on, in the order of the graph."""
 
 
 @attrs.frozen(kw_only=True)
@@ -436,6 +440,12 @@ class Snapshot(Reply):
     edges: Mapping[str, Literal["taken", "dead"]]
     variables: Mapping[str, Json]
     last_seq: int
+    breakpoints: tuple[str, ...] = ()
+    """Ids of the nodes before which it stops, in the order of the graph."""
+    reason: str | None = None
+    """Of pausing and paused: breakpoint, step; None: somebody asked for it."""
+    node_id: str | None = None
+    """With a reason: the node before, or behind, which it pauses."""
     summary: Summary | None = None
     """Of a run that ended."""
     part: int | None = None

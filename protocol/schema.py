@@ -18,7 +18,7 @@ import attrs
 
 from protocol.dialects.camel import CAMEL
 from protocol.dialects.flat import FLAT
-from protocol.dialects.rows import Row, command_rows, key_of, message_rows, part_rows
+from protocol.dialects.rows import Row, command_rows, key_of, message_rows, needs, part_rows
 from protocol.dialects.shapes import CommandShape, Shape, Spelling
 from protocol.dialects.snake import SNAKE
 from protocol.dialects.strict import is_optional, of_optional
@@ -114,10 +114,11 @@ class _Writer:
             yield shape.type, self._command(shape)
 
     def _command(self, shape: CommandShape) -> _Schema:
-        rows = command_rows(self._spelling, shape)
+        rows, needed = command_rows(self._spelling, shape), needs(self._spelling, shape)
+        musts = {need.row.name for need in needed if need.always}
         # A peer may leave out, or send as null, whatever has a default.
         leaves: dict[str, Any] = {
-            row.key: _must(self._row(row)) if row.required else _may(_nullable(self._row(row)))
+            row.key: _must(self._row(row)) if row.required or row.name in musts else _may(_nullable(self._row(row)))
             for row in rows
             if row.written
         }
@@ -130,7 +131,15 @@ class _Writer:
             timestamp=_may({}),
             workflow_id=_may(_nullable(_TEXT)),  # type: ignore[arg-type]
         )
-        return {"description": _summary(shape.cls), **_object(spelled)}
+        conditions = [
+            {
+                "if": {"properties": {need.key: {"const": need.value}}, "required": [need.key]},
+                "then": {"properties": {need.row.key: self._row(need.row)}, "required": [need.row.key]},
+            }
+            for need in needed
+            if not need.always
+        ]
+        return {"description": _summary(shape.cls), **_object(spelled)} | ({"allOf": conditions} if conditions else {})
 
     def _part(self, cls: type) -> _Schema:
         name = f"{self._spelling.name}.{cls.__name__}"

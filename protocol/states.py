@@ -110,6 +110,7 @@ class Action(StrEnum):
     PAUSE = "pause"
     RESUME = "resume"
     STOP = "stop"
+    BREAKPOINTS = "breakpoints"
     INPUT = "input"
 
 
@@ -117,7 +118,7 @@ class Verdict(StrEnum):
     """How a command is taken in a state."""
 
     APPLY = "apply"
-    """ok; it triggers a change."""
+    """ok; it changes something."""
     NOTHING = "nothing"
     """ok; the run is there already, or on its way."""
     KEEP = "keep"
@@ -167,6 +168,8 @@ CONTROLS: Final[Mapping[Action, Mapping[RunStatus, Verdict]]] = {
         _R.STOPPED: _V.RECORDED,
         _R.FAILED: _V.RECORDED,
     },
+    # Nothing stops there any more in a run that ends; but who sets them is not to care how far it is.
+    _A.BREAKPOINTS: {state: _V.REFUSE if state in ENDED else _V.APPLY for state in RunStatus},
     _A.INPUT: {
         _R.PENDING: _V.KEEP,
         _R.RUNNING: _V.APPLY,

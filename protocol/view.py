@@ -11,13 +11,13 @@ one counter of unresolved edges in its region, and what became due costs O(out-d
 turn is over its region is collapsed to the turn's value.
 
 Notes that mean something here: `var/<name>` a variable; `loop/<node>/<iteration>` = `{"turn": n, "item"?: …}` the turn
-that begins. All others are kept for whoever wrote them.
+that begins; `breakpoints` the nodes before which the run stops. All others are kept for whoever wrote them.
 
 A journal keeps of each note the newest value only. So who reads a run from a journal folds all events first and the
 notes then: a turn of which no note tells begins with the first event in it, and `due` says what is due in the end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 from urllib.parse import quote
 
@@ -38,14 +38,16 @@ from protocol.messages import (
 )
 from protocol.states import NODE_ENDED, NodeStatus, RunStatus
 
-__all__ = ["BODY", "DONE", "VAR", "Due", "Region", "View", "fires", "instance_key", "port_value"]
+__all__ = ["BODY", "BREAKPOINTS", "DONE", "VAR", "Due", "Region", "View", "fires", "instance_key", "port_value"]
 
 BODY: Final = "body"
 DONE: Final = "done"
 VAR: Final = "var/"
 LOOP: Final = "loop/"
+BREAKPOINTS: Final = "breakpoints"
 
 _ROOT: Final[Iteration] = ()
+_RESTING: Final = frozenset({RunStatus.PAUSING, RunStatus.PAUSED})
 _NOTHING_DUE: Final[tuple["Due", ...]] = ()
 
 
@@ -112,6 +114,12 @@ class View:
         self.notes: dict[str, Json] = {}
         """All notes but variables, newest value each."""
         self.variables: dict[str, Json] = {}
+        self.breakpoints: frozenset[str] = frozenset()
+        """Ids of the nodes before which it stops."""
+        self.reason: str | None = None
+        """Of pausing and paused: why, if nobody asked for it."""
+        self.paused_at: str | None = None
+        """With a reason: the node before, or behind, which it pauses."""
         self.summary: Summary | None = None
         self.ending: RunEnded | None = None
         self.completed = 0
@@ -157,6 +165,8 @@ class View:
                 self.started_at = self._active_since = event.at
             case RunChanged():
                 self.status = event.status
+                why = event if event.status in _RESTING else None
+                self.reason, self.paused_at = (why.reason, why.node_id) if why is not None else (None, None)
                 if event.status is RunStatus.PAUSED:
                     self._stand(event.at)
                 elif self._active_since is None:
@@ -192,6 +202,8 @@ class View:
         self.notes[key] = value
         if key.startswith(LOOP):
             return self._turn(value)
+        if key == BREAKPOINTS:
+            self.breakpoints = frozenset(value)
         return _NOTHING_DUE
 
     def active(self, at: float) -> float:
@@ -302,6 +314,11 @@ class View:
             and all(edge.source_port in {ERROR, BODY} for edge in workflow.outgoing.get(node_id, ()))
         }
 
+    def in_order(self, node_ids: Collection[str]) -> tuple[str, ...]:
+        """Those of these ids that nodes have, each once, in the order of the graph."""
+        wanted = frozenset(node_ids)
+        return tuple(filter(wanted.__contains__, self.workflow.nodes)) if wanted else ()
+
     def snapshot(self) -> Snapshot:
         """The state as a message; copies, so it does not change afterwards."""
         return Snapshot(
@@ -312,6 +329,9 @@ class View:
             edges=self.edges,
             variables=dict(self.variables),
             last_seq=self.last_seq,
+            breakpoints=self.in_order(self.breakpoints),
+            reason=self.reason,
+            node_id=self.paused_at,
             summary=self.summary,
         )
 

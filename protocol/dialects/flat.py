@@ -59,6 +59,8 @@ def _outputs(node: NodeChanged) -> Mapping[str, Json]:
     return {port: values.get(port, node.result) for port in node.fired or ("out",)}
 
 
+_ACTIONS: Final = frozenset({"pause", "resume", "stop", "breakpoints"})
+
 _SHAPES: Final = (
     Shape(cls=Hello, type="connection_established"),
     Shape(cls=RunStarted, type="workflow_execution_started"),
@@ -105,7 +107,7 @@ _SHAPES: Final = (
         rename={"message": "error"},
         omit=frozenset({"answers"}),
         extras={"status": Extra(spell=lambda _: "rejected", type=Literal["rejected"])},
-        reads=lambda keys: "path" in keys or keys.get("action") not in {"pause", "resume", "stop"},
+        reads=lambda keys: "path" in keys or keys.get("action") not in _ACTIONS,
         restore=lambda _: {"answers": "control"},
     ),
     Shape(cls=ErrorReply, type="error", omit=frozenset({"answers", "action"})),

@@ -49,7 +49,7 @@ from protocol.states import NodeStatus, RunStatus
 
 __all__ = ["nested"]
 
-_CONTROLS: Final = {"pause": "workflow.pause", "resume": "workflow.resume", "stop": "workflow.stop"}
+_CONTROLS: Final = {action: f"workflow.{action}" for action in ("pause", "resume", "stop", "breakpoints")}
 
 _CHANGES: Final = {
     RunStatus.PAUSING: "workflow.pause",

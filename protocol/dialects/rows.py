@@ -1,16 +1,16 @@
 """The fields of a class as one spelling writes them, row by row: encoders, readers and schema are made of them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import attrs
 
 from protocol.dialects.shapes import CommandShape, Shape, Spelling
 from protocol.dialects.units import Unit
-from protocol.dialects.values import COMMAND_UNITS
+from protocol.dialects.values import COMMAND_UNITS, NEEDED_WITH
 from protocol.messages import Event, NodeChanged, NodeProgress, Progress, RunList, RunStarted, Waiting
 
-__all__ = ["Row", "command_rows", "key_of", "message_rows", "part_rows"]
+__all__ = ["Need", "Row", "command_rows", "key_of", "message_rows", "needs", "part_rows"]
 
 _ALWAYS: Final[Mapping[type, frozenset[str]]] = {
     NodeChanged: frozenset({"result"}),
@@ -44,6 +44,18 @@ class Row:
     """It has no default."""
 
 
+class Need(NamedTuple):
+    """A field of a command that must be there, though it has a default."""
+
+    row: Row
+    key: str
+    """The key of the field that decides."""
+    value: str
+    """With which value it does."""
+    always: bool
+    """The type of the command tells that value."""
+
+
 def message_rows(spelling: Spelling, shape: Shape) -> Sequence[Row]:
     """The fields of a server's message."""
     # In the envelope the time of a fact is called what it is there.
@@ -57,6 +69,16 @@ def command_rows(spelling: Spelling, shape: CommandShape) -> Sequence[Row]:
     never = frozenset({"id", "workflow_id", *shape.says})
     everything = frozenset(attrs.fields_dict(shape.cls))
     return _rows(spelling, shape.cls, never=never, optional=everything, rename=shape.rename, units=COMMAND_UNITS)
+
+
+def needs(spelling: Spelling, shape: CommandShape) -> Sequence[Need]:
+    """The fields of a command that must be there, depending on others."""
+    rows = {row.name: row for row in command_rows(spelling, shape)}
+    return [
+        Need(rows[name], rows[other].key, value, always=shape.says.get(other) == value)
+        for name, (other, value) in NEEDED_WITH.items()
+        if name in rows and shape.says.get(other, value) == value
+    ]
 
 
 def part_rows(spelling: Spelling, cls: type) -> Sequence[Row]:

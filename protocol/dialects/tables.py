@@ -13,7 +13,7 @@ import attrs
 import cattrs
 
 from protocol.dialects.codec import Codec, Fields, Structure
-from protocol.dialects.rows import Row, command_rows, message_rows
+from protocol.dialects.rows import Row, command_rows, message_rows, needs
 from protocol.dialects.shapes import GROUPS, ByField, Shape, Spelling
 from protocol.dialects.text import dumps
 from protocol.errors import BadField, BadMessage, UnknownType
@@ -50,6 +50,7 @@ class TableDialect:
         self._paths = {
             shape.type: self._paths_of(shape.cls, command_rows(spelling, shape)) for shape in spelling.commands
         }
+        self._needs = {shape.type: needs(spelling, shape) for shape in spelling.commands}
         self._spellers = [(shape, codec.command_speller(shape)) for shape in spelling.commands]
         self._bodies: dict[type, _Body] = {Broadcast: lambda message, *_: dict(message.body)}
         self._types: dict[type, Callable[[Any], str]] = {}
@@ -85,10 +86,19 @@ class TableDialect:
         keys = self._envelope.unwrap(message)
         if "graph" in attrs.fields_dict(shape.cls):
             keys = self._envelope.open(keys)
+        keys = {**keys, **shape.says}
+        paths = self._paths[type_]
+        lacking = [
+            (paths[need.row.name], "is required")
+            for need in self._needs[type_]
+            if keys.get(need.key) == need.value and need.row.key not in keys
+        ]
         try:
-            command: Command = read({**keys, **shape.says})
+            command: Command = read(keys)
         except cattrs.BaseValidationError as error:
-            raise BadField(list(self._codec.faults(error, "", self._paths[type_]))) from None
+            raise BadField([*self._codec.faults(error, "", paths), *lacking]) from None
+        if lacking:
+            raise BadField(lacking)
         return command
 
     def body(self, message: ServerMessage, *, id: str = "", at: float = 0.0, conflated: int = 0) -> dict[str, Json]:

@@ -4,6 +4,7 @@ A graph is only looked at as far as it must be to hand it on: its lists are list
 `protocol.graph.validate`, which names every problem with its path.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,7 +14,7 @@ from protocol.dialects.units import Unit
 from protocol.messages import Json
 from protocol.workflow import MAX_ID_CHARS
 
-__all__ = ["COMMAND_UNITS", "GRAPH", "PartFaults"]
+__all__ = ["COMMAND_UNITS", "GRAPH", "NEEDED_WITH", "PartFaults"]
 
 GRAPH: Final = ("nodes", "edges", "connections")
 """The keys of a graph."""
@@ -23,6 +24,10 @@ MAX_REQUEST_ID_CHARS: Final = 200
 
 MAX_TYPES: Final = 1_000
 """Of one subscription."""
+
+
+MAX_BREAKPOINTS: Final = 1_000
+"""Of one run, where a command sets them: each subscriber is told all of them whenever they change."""
 
 
 class PartFaults(Exception):
@@ -55,16 +60,24 @@ def _request_id(value: Json) -> str | None:
     raise TypeError("must be a string")
 
 
-def _types(value: Json) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise TypeError("must be a list")
-    # Looked at before its members: to tell a million faults would take as many exceptions.
-    if len(value) > MAX_TYPES:
-        raise ValueError(f"must not have more than {MAX_TYPES} members")
-    faults = [(f"[{index}]", "must be a string") for index, type_ in enumerate(value) if not isinstance(type_, str)]
-    if faults:
-        raise PartFaults(faults)
-    return tuple(value)
+def _texts(most: int, *, chars: float = math.inf) -> Unit:
+    """A list of so many strings at most, each of so many characters at most."""
+
+    def read(value: Json) -> tuple[str, ...]:
+        if not isinstance(value, list):
+            raise TypeError("must be a list")
+        # Looked at before its members: to tell a million faults would take as many exceptions.
+        if len(value) > most:
+            raise ValueError(f"must not have more than {most} members")
+        faults = [(f"[{index}]", "must be a string") for index, text in enumerate(value) if not isinstance(text, str)]
+        long = (index for index, text in enumerate(value) if isinstance(text, str) and len(text) > chars)
+        faults += ((f"[{index}]", f"must not be longer than {chars} characters") for index in long)
+        if faults:
+            raise PartFaults(faults)
+        return tuple(value)
+
+    text: dict[str, Json] = {"type": "string"} if chars == math.inf else {"type": "string", "maxLength": chars}
+    return Unit(spell=None, read=read, schema={"type": "array", "items": text, "maxItems": most})
 
 
 def _graph(value: Json) -> Mapping[str, Json]:
@@ -96,11 +109,16 @@ COMMAND_UNITS: Final[Mapping[str, Unit]] = {
     "after": _NAME,
     "cursor": _NAME,
     "request_id": Unit(spell=None, read=_request_id, schema={"type": "string", "maxLength": MAX_REQUEST_ID_CHARS}),
-    "types": Unit(
-        spell=None, read=_types, schema={"type": "array", "items": {"type": "string"}, "maxItems": MAX_TYPES}
-    ),
+    "types": _texts(MAX_TYPES),
+    "node_ids": _texts(MAX_BREAKPOINTS, chars=MAX_ID_CHARS),
     "graph": Unit(spell=None, read=_graph, schema={"type": "object"}),
     "config": Unit(spell=None, read=_shallow_object, schema={"type": "object"}),
     "value": Unit(spell=None, read=_shallow, schema={}),
 }
 """Field of a command → how it is read."""
+
+NEEDED_WITH: Final[Mapping[str, tuple[str, str]]] = {"node_ids": ("action", "breakpoints")}
+"""Field of a command that has a default → (another field, the value of that) with which it must be there all the same.
+
+To clear all breakpoints is to say so.
+"""

@@ -153,7 +153,7 @@ endings = st.one_of(
         node_id=maybe(keys),
     ),
 )
-actions = st.sampled_from(["pause", "resume", "stop"])
+actions = st.sampled_from(["pause", "resume", "stop", "breakpoints"])
 verdicts = {
     "ok": st.booleans(),
     "run_id": maybe(keys),
@@ -217,7 +217,7 @@ sent = st.one_of(
         error=texts,
         problems=st.lists(problems, max_size=3).map(lambda found: tuple(sorted(found, key=lambda it: it.severity))),
     ),
-    st.builds(ControlReply, **reply, **verdicts, action=actions, summary=maybe(summaries)),
+    st.builds(ControlReply, **reply, **verdicts, action=actions, summary=maybe(summaries), breakpoints=maybe(many)),
     st.builds(InputReply, **reply, **verdicts, node_id=keys),
     st.builds(
         Subscribed,
@@ -258,6 +258,9 @@ sent = st.one_of(
         edges=st.dictionaries(keys, st.sampled_from(["taken", "dead"]), max_size=2),
         variables=objects,
         last_seq=counts,
+        breakpoints=many,
+        reason=maybe(keys),
+        node_id=maybe(keys),
         summary=maybe(summaries),
         part=maybe(counts),
         parts=maybe(counts),
@@ -284,11 +287,12 @@ asked = st.one_of(
     st.builds(
         Control,
         **ids,
-        action=actions,
+        action=st.sampled_from(["pause", "resume", "stop"]),
         mode=st.sampled_from([None, "now", "drain"]),
         step=st.booleans(),
         force=st.booleans(),
     ),
+    st.builds(Control, **ids, action=st.just("breakpoints"), node_ids=many),
     st.builds(NodeInput, **ids, node_id=texts, value=values),
     st.builds(
         Subscribe,
@@ -400,7 +404,8 @@ def test_dialects_round_trip_every_command(dialect, command):
             "workflow": values,
             "id": values,
             "workflow_id": values,
-            "action": values,
+            "action": values | actions,
+            "node_ids": values,
             "event_types": values,
             "after_seq": values,
         },
@@ -445,6 +450,13 @@ def test_all_faults_are_named_at_once_in_the_peers_spelling():
         ("flat", {"type": "execute_workflow", "workflow": {"config": []}}, ["workflow.config"]),
         ("flat", {"type": "control_workflow", "action": "restart"}, ["action"]),
         ("flat", {"type": "subscribe", "event_types": "log"}, ["event_types"]),
+        ("snake", {"type": "workflow.breakpoints"}, ["payload.node_ids"]),
+        ("snake", {"type": "workflow.breakpoints", "payload": {"node_ids": None}}, ["payload.node_ids"]),
+        ("camel", {"type": "workflow.breakpoints", "payload": {"nodeIds": ["a", 1]}}, ["payload.nodeIds[1]"]),
+        ("camel", {"type": "workflow.breakpoints", "runId": 1}, ["payload.runId", "payload.nodeIds"]),
+        ("flat", {"type": "control_workflow", "action": "breakpoints"}, ["node_ids"]),
+        ("flat", {"type": "control_workflow", "action": "breakpoints", "node_ids": "a"}, ["node_ids"]),
+        ("flat", {"type": "control_workflow", "action": "breakpoints", "node_ids": ["a"] * 1001}, ["node_ids"]),
     ],
 )
 def test_a_fault_is_named_where_it_is(dialect, message, paths):

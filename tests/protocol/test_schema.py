@@ -76,6 +76,10 @@ def test_every_envelope_key_is_required(end, message):
         ("snake.client", {"type": "node.input"}),
         ("camel.client", {"type": "workflow.subscribe", "payload": {"types": [1]}}),
         ("camel.client", {"type": "workflow.start", "payload": {"nodes": {}}}),
+        ("camel.client", {"type": "workflow.breakpoints"}),
+        ("snake.client", {"type": "workflow.breakpoints", "payload": {"node_ids": None}}),
+        ("flat.client", {"type": "control_workflow", "action": "breakpoints"}),
+        ("flat.client", {"type": "control_workflow", "action": "breakpoints", "node_ids": None}),
     ],
 )
 def test_what_the_parser_refuses_the_schema_refuses(end, message):
@@ -90,6 +94,7 @@ def test_what_the_parser_refuses_the_schema_refuses(end, message):
         ("snake.client", {"type": "workflow.start", "payload": {"nodes": None, "config": None}, "extra": 1}),
         ("flat.client", {"type": "execute_workflow", "workflow": {}, "timestamp": 3}),
         ("camel.client", {"type": "heartbeat", "id": 7}),
+        ("flat.client", {"type": "control_workflow", "action": "pause", "node_ids": None}),
     ],
 )
 def test_what_the_parser_forgives_the_schema_forgives(end, message):

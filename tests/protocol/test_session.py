@@ -233,7 +233,7 @@ def test_flat_answers_a_bad_control_in_its_own_form():
     reply = answer(session(dialect="flat"), '{"type":"control_workflow","workflow_id":"w","action":"restart"}')
     assert reply["type"] == "workflow_control_response"
     assert (reply["workflow_id"], reply["action"], reply["status"]) == ("w", "restart", "rejected")
-    assert reply["error"] == "action: must be one of pause, resume, stop"
+    assert reply["error"] == "action: must be one of pause, resume, stop, breakpoints"
 
 
 def test_flat_answers_an_unknown_type_with_its_words():
