@@ -12,7 +12,7 @@
 
 import type { Json, NodeStatus, Problem, RunStatus, ServerMessages, Summary, Waiting } from "./generated/messages.js";
 import { BODY, type Graph } from "./graph.js";
-import { isEnding, isNodeEvent, type NodeEvent, type RunEvent } from "./messages.js";
+import { isNodeEvent, type NodeEvent, type RunEvent } from "./messages.js";
 
 /** A snapshot as the server sends it, all parts joined. */
 export type Snapshot = ServerMessages["workflow.snapshot"]["payload"];
@@ -110,7 +110,7 @@ const NODE_ENDED: ReadonlySet<NodeStatus> = new Set<NodeStatus>(["success", "err
 /** The state of one run; see the theory of operation above. */
 export class Fold {
   readonly #logLimit: number;
-  readonly #nodes = new Map<string, NodeState>();
+  readonly #nodes: Map<string, NodeState> = new Map();
   #logs: LogLine[] = [];
   #state: RunState;
   #edges: Readonly<Record<string, "taken" | "dead">> | null = null;
@@ -120,8 +120,22 @@ export class Fold {
   #logsChanged = false;
   #changed = false;
 
-  constructor(runId: string, options: { logLimit?: number } = {}) {
-    this.#logLimit = options.logLimit ?? 5_000;
+  /**
+   * @param options.logLimit lines that `logs` keeps; default: 5,000.
+   * @param options.from goes on from this state instead of the beginning.
+   */
+  constructor(runId: string, options: { logLimit?: number; from?: RunState | undefined } = {}) {
+    const { logLimit = 5_000, from } = options;
+    this.#logLimit = logLimit;
+    if (from !== undefined) {
+      this.#state = from;
+      this.#nodes = new Map(Object.entries(from.nodes));
+      this.#logs = [...from.logs];
+      this.#edges = from.edges;
+      this.#progress = from.progress;
+      this.#currentNode = from.progress?.currentNode ?? "";
+      return;
+    }
     this.#state = {
       runId,
       workflowId: "",
@@ -371,12 +385,7 @@ function edgesOf(graph: Graph, nodes: ReadonlyMap<string, NodeState>): Record<st
 
 /** Nodes outside of loops that are done; a loop counts with its whole body. */
 function completed(graph: Graph, nodes: ReadonlyMap<string, NodeState>): number {
-  const weights = new Map<string, number>();
-  for (const member of graph.loops.keys()) {
-    let top = member;
-    for (let outer = graph.loops.get(top); outer !== undefined; outer = graph.loops.get(top)) top = outer;
-    weights.set(top, (weights.get(top) ?? 1) + 1);
-  }
+  const weights = weightsOf(graph);
   let sum = 0;
   for (const node of graph.nodes) {
     if (!graph.reached.has(node.id) || graph.loops.has(node.id)) continue;
@@ -388,4 +397,18 @@ function completed(graph: Graph, nodes: ReadonlyMap<string, NodeState>): number 
   return sum;
 }
 
-export { isEnding };
+const WEIGHTS = new WeakMap<Graph, ReadonlyMap<string, number>>();
+
+/** Loop at the top → nodes that are done when it is: itself and everything in its body. */
+function weightsOf(graph: Graph): ReadonlyMap<string, number> {
+  const known = WEIGHTS.get(graph);
+  if (known !== undefined) return known;
+  const weights = new Map<string, number>();
+  for (const member of graph.loops.keys()) {
+    let top = member;
+    for (let outer = graph.loops.get(top); outer !== undefined; outer = graph.loops.get(top)) top = outer;
+    weights.set(top, (weights.get(top) ?? 1) + 1);
+  }
+  WEIGHTS.set(graph, weights);
+  return weights;
+}

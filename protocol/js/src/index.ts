@@ -15,7 +15,7 @@ export type {
 export { DIALECTS } from "./dialects/index.js";
 export type { Dialect, DialectName } from "./dialects/index.js";
 export * from "./errors.js";
-export { foldEvents } from "./fold.js";
+export { Fold, foldEvents } from "./fold.js";
 export type { LogLine, NodeState, RunProgress, RunState, Snapshot } from "./fold.js";
 export type * from "./generated/messages.js";
 export { BUILT_IN_KINDS, SERVER_TYPES } from "./generated/messages.js";

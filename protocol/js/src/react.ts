@@ -4,7 +4,7 @@
 // run's own immutable picture, read with `useSyncExternalStore`, and changes at most once per frame. Components that show
 // one run share it.
 
-import { createContext, useCallback, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import { createContext, createElement, useCallback, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
 import type { ReactNode } from "react";
 import type { Client, ClientState, StateChange } from "./client.js";
 import { Fold, type RunState } from "./fold.js";
@@ -14,7 +14,7 @@ const ClientContext = createContext<Client | null>(null);
 
 /** Gives its client to all hooks inside. It neither makes nor closes it. */
 export function CallboardProvider(props: { client: Client; children?: ReactNode }): ReactNode {
-  return <ClientContext.Provider value={props.client}>{props.children}</ClientContext.Provider>;
+  return createElement(ClientContext.Provider, { value: props.client }, props.children);
 }
 
 /**
