@@ -293,8 +293,7 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
 
   /** Pause before these nodes from now on, and before no others. Throws what `pause` throws. */
   async setBreakpoints(runId: string, nodeIds: readonly string[], options: AskOptions = {}): Promise<ControlReply> {
-    const type = "workflow.breakpoints" as "workflow.pause";
-    return this.#control(type, { runId, nodeIds: [...nodeIds] } as Payload<"workflow.pause">, options.signal);
+    return this.#control("workflow.breakpoints", { runId, nodeIds: [...nodeIds] }, options.signal);
   }
 
   /** Answer a node that waits for a person, or that will. Throws what `pause` throws. */
@@ -447,9 +446,9 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
 
   // Its commands.
 
-  async #control(
-    type: "workflow.pause" | "workflow.resume" | "workflow.stop",
-    payload: Payload<"workflow.pause"> & Payload<"workflow.resume"> & Payload<"workflow.stop">,
+  async #control<T extends "workflow.pause" | "workflow.resume" | "workflow.stop" | "workflow.breakpoints">(
+    type: T,
+    payload: Payload<T>,
     signal: AbortSignal | undefined,
   ): Promise<ControlReply> {
     return (await this.#ask(type, "", payload, signal)).payload as ControlReply;

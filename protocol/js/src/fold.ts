@@ -12,6 +12,7 @@
 
 import type { Json, NodeStatus, Problem, RunStatus, ServerMessages, Summary, Waiting } from "./generated/messages.js";
 import { BODY, type Graph } from "./graph.js";
+import { isObject } from "./dialects/keys.js";
 import { isNodeEvent, type NodeEvent, type RunEvent } from "./messages.js";
 
 /** A snapshot as the server sends it, all parts joined. */
@@ -90,7 +91,7 @@ export interface RunState {
   readonly edges: Readonly<Record<string, "taken" | "dead">>;
   readonly progress?: RunProgress;
   readonly logs: readonly LogLine[];
-  /** The nodes before which it will pause, sorted. */
+  /** The nodes before which it will pause, in the order of the graph. */
   readonly breakpoints: readonly string[];
   readonly summary?: Summary;
   /** Of a run that completed: the outputs of the nodes that nothing follows. */
@@ -115,6 +116,8 @@ export class Fold {
   #state: RunState;
   #edges: Readonly<Record<string, "taken" | "dead">> | null = null;
   #currentNode = "";
+  /** Whether the server said what the breakpoints are; until then those of the start hold. */
+  #told = false;
   #progress: RunProgress | undefined;
   #nodesChanged = false;
   #logsChanged = false;
@@ -134,6 +137,7 @@ export class Fold {
       this.#edges = from.edges;
       this.#progress = from.progress;
       this.#currentNode = from.progress?.currentNode ?? "";
+      this.#told = from.breakpoints.length > 0 || from.graph !== undefined;
       return;
     }
     this.#state = {
@@ -192,14 +196,9 @@ export class Fold {
 
   /** The graph is known: edges and derived progress follow. */
   setGraph(graph: Graph): void {
-    const { breakpoints } = graph.config;
-    const first = this.#state.breakpoints.length === 0 && Array.isArray(breakpoints) && !this.#told;
-    this.#set({ graph, ...(first ? { breakpoints: breakpoints.map(String).sort() } : {}) });
+    this.#set(this.#told ? { graph } : { graph, breakpoints: breakpointsOf(graph) });
     this.#nodesChanged = true;
   }
-
-  /** Whether the server said what the breakpoints are; until then those of the start hold. */
-  #told = false;
 
   /** Nothing is heard of the run, and why. */
   fail(problem: { code: string; message: string } | undefined): void {
@@ -213,17 +212,17 @@ export class Fold {
     const { lastSeq, status, nodes, edges } = snapshot;
     this.#nodes.clear();
     for (const [id, node] of Object.entries(nodes)) this.#nodes.set(id, nodeState(node, lastSeq));
-    this.#edges = edges as Record<string, "taken" | "dead">;
-    const paused = snapshot as { reason?: string; nodeId?: string; breakpoints?: string[] };
+    this.#edges = edges;
+    this.#told = true;
     this.#clearCauses();
     this.#set({
       lastSeq,
       status,
+      breakpoints: snapshot.breakpoints,
       ...(snapshot.summary === undefined ? {} : { summary: snapshot.summary }),
-      ...(paused.reason === undefined ? {} : { reason: paused.reason }),
-      ...(paused.nodeId === undefined ? {} : { pausedAt: paused.nodeId }),
+      ...(snapshot.reason === undefined ? {} : { reason: snapshot.reason }),
+      ...(snapshot.nodeId === undefined ? {} : { pausedAt: snapshot.nodeId }),
     });
-    if (paused.breakpoints !== undefined) this.#setBreakpoints(paused.breakpoints);
     this.#nodesChanged = true;
   }
 
@@ -246,10 +245,11 @@ export class Fold {
       case "workflow.stop": {
         const { status, reason, nodeId, inFlight, cancelledBy, error } = event.payload;
         this.#clearCauses();
+        const rests = status === "pausing" || status === "paused";
         this.#set({
           status,
-          ...(reason === undefined ? {} : { reason }),
-          ...(nodeId === undefined || event.type === "workflow.stop" ? {} : { pausedAt: nodeId }),
+          ...(rests && reason !== undefined ? { reason } : {}),
+          ...(rests && nodeId !== undefined ? { pausedAt: nodeId } : {}),
           ...(inFlight === undefined ? {} : { inFlight }),
           ...(cancelledBy === undefined ? {} : { cancelledBy }),
           ...(error === undefined ? {} : { error }),
@@ -286,16 +286,16 @@ export class Fold {
     // Cut by halves: to shift each time would cost as much as the log is long.
     if (this.#logs.length > 2 * this.#logLimit) this.#logs = this.#logs.slice(-this.#logLimit);
     this.#logsChanged = true;
+    // Of the run itself: its breakpoints were set.
+    if (nodeId === undefined && isObject(context) && Array.isArray(context["breakpoints"])) {
+      this.#told = true;
+      this.#set({ breakpoints: context["breakpoints"].map(String) });
+    }
   }
 
   #clearCauses(): void {
     const { reason: _, pausedAt: __, inFlight: ___, ...rest } = this.#state;
     this.#state = rest;
-  }
-
-  #setBreakpoints(nodeIds: readonly string[]): void {
-    this.#told = true;
-    this.#set({ breakpoints: [...nodeIds].sort() });
   }
 
   #set(change: Partial<RunState>): void {
@@ -395,6 +395,13 @@ function completed(graph: Graph, nodes: ReadonlyMap<string, NodeState>): number 
     if (state.status !== "error" || handled) sum += weights.get(node.id) ?? 1;
   }
   return sum;
+}
+
+/** The breakpoints that a run was started with. */
+function breakpointsOf(graph: Graph): string[] {
+  const { breakpoints } = graph.config;
+  if (!Array.isArray(breakpoints)) return [];
+  return graph.nodes.filter((node) => !node.annotation && breakpoints.includes(node.id)).map((node) => node.id);
 }
 
 const WEIGHTS = new WeakMap<Graph, ReadonlyMap<string, number>>();

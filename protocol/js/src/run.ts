@@ -11,8 +11,8 @@ import type { Graph } from "./graph.js";
 import { ENDED, type RunEvent } from "./messages.js";
 import { soon } from "./soon.js";
 
-/** The reply to a control: the state it found, and the state after. */
-export type ControlReply = Extract<ServerMessages["workflow.pause"], { payload: { ok: boolean } }>["payload"];
+/** The reply to a control: the state it found, and the state after; to breakpoints, those that hold now. */
+export type ControlReply = ServerMessages["workflow.breakpoints"]["payload"];
 
 /** The reply to an input for a waiting node. */
 export type InputReply = ServerMessages["node.input"]["payload"];

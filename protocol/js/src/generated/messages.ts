@@ -342,6 +342,7 @@ export interface WorkflowPauseReply {
     error?: string;
     code?: string;
     summary?: Summary;
+    breakpoints?: string[];
   };
 }
 
@@ -384,6 +385,7 @@ export interface WorkflowResumeReply {
     error?: string;
     code?: string;
     summary?: Summary;
+    breakpoints?: string[];
   };
 }
 
@@ -426,6 +428,7 @@ export interface WorkflowStopReply {
     error?: string;
     code?: string;
     summary?: Summary;
+    breakpoints?: string[];
   };
 }
 
@@ -490,6 +493,26 @@ export interface ExecutionErrorReply {
 
 /** Any message of the type `execution.error`. */
 export type ExecutionError = ExecutionErrorEvent | ExecutionErrorReply;
+
+/** The one answer to a control: accepted or not, the state it found, the state after. */
+export interface WorkflowBreakpoints {
+  id: string;
+  type: "workflow.breakpoints";
+  timestamp: number;
+  workflowId: string;
+  conflated?: number;
+  payload: {
+    replyTo?: string;
+    ok: boolean;
+    runId?: string;
+    was?: RunStatus;
+    status?: RunStatus;
+    error?: string;
+    code?: string;
+    summary?: Summary;
+    breakpoints?: string[];
+  };
+}
 
 /** The one answer to a `node.input`. */
 export interface NodeInput {
@@ -571,6 +594,9 @@ export interface WorkflowSnapshot {
     edges: Record<string, "taken" | "dead">;
     variables: Record<string, Json>;
     lastSeq: number;
+    breakpoints: string[];
+    reason?: string;
+    nodeId?: string;
     summary?: Summary;
     part?: number;
     parts?: number;
@@ -655,7 +681,7 @@ export interface WorkflowStartCommand {
   };
 }
 
-/** Pause, resume or stop a run. */
+/** Pause, resume or stop a run, or say before which of its nodes it stops. */
 export interface WorkflowPauseCommand {
   id?: string | number | null;
   type: "workflow.pause";
@@ -667,10 +693,11 @@ export interface WorkflowPauseCommand {
     mode?: "now" | "drain" | null;
     step?: boolean | null;
     force?: boolean | null;
+    nodeIds?: string[] | null;
   };
 }
 
-/** Pause, resume or stop a run. */
+/** Pause, resume or stop a run, or say before which of its nodes it stops. */
 export interface WorkflowResumeCommand {
   id?: string | number | null;
   type: "workflow.resume";
@@ -682,10 +709,11 @@ export interface WorkflowResumeCommand {
     mode?: "now" | "drain" | null;
     step?: boolean | null;
     force?: boolean | null;
+    nodeIds?: string[] | null;
   };
 }
 
-/** Pause, resume or stop a run. */
+/** Pause, resume or stop a run, or say before which of its nodes it stops. */
 export interface WorkflowStopCommand {
   id?: string | number | null;
   type: "workflow.stop";
@@ -697,6 +725,23 @@ export interface WorkflowStopCommand {
     mode?: "now" | "drain" | null;
     step?: boolean | null;
     force?: boolean | null;
+    nodeIds?: string[] | null;
+  };
+}
+
+/** Pause, resume or stop a run, or say before which of its nodes it stops. */
+export interface WorkflowBreakpointsCommand {
+  id?: string | number | null;
+  type: "workflow.breakpoints";
+  timestamp?: Json;
+  workflowId?: string | null;
+  payload: {
+    runId?: string | null;
+    requestId?: string | null;
+    mode?: "now" | "drain" | null;
+    step?: boolean | null;
+    force?: boolean | null;
+    nodeIds: string[];
   };
 }
 
@@ -826,6 +871,7 @@ export interface ServerMessages {
   "workflow.stop": WorkflowStop;
   "execution.complete": ExecutionComplete;
   "execution.error": ExecutionError;
+  "workflow.breakpoints": WorkflowBreakpoints;
   "node.input": NodeInput;
   "workflow.subscribe": WorkflowSubscribe;
   "workflow.unsubscribe": WorkflowUnsubscribe;
@@ -843,6 +889,7 @@ export interface ClientMessages {
   "workflow.pause": WorkflowPauseCommand;
   "workflow.resume": WorkflowResumeCommand;
   "workflow.stop": WorkflowStopCommand;
+  "workflow.breakpoints": WorkflowBreakpointsCommand;
   "workflow.subscribe": WorkflowSubscribeCommand;
   "workflow.unsubscribe": WorkflowUnsubscribeCommand;
   "node.input": NodeInputCommand;
@@ -869,6 +916,7 @@ export const SERVER_TYPES = [
   "workflow.stop",
   "execution.complete",
   "execution.error",
+  "workflow.breakpoints",
   "node.input",
   "workflow.subscribe",
   "workflow.unsubscribe",
