@@ -1,4 +1,6 @@
 /** The shell: header, switches, the state of the connection, and the page that the address names. */
+import { ConnectionsPage } from "./connections/ConnectionsPage";
+import { MessagesPage } from "./messages/MessagesPage";
 import { Header } from "./shell/Header";
 import { NotFound } from "./shell/NotFound";
 import { TokenForm } from "./shell/TokenForm";
@@ -30,6 +32,10 @@ export function App() {
 
 function Page({ route }: { route: Route }) {
   switch (route.page) {
+    case "connections":
+      return <ConnectionsPage />;
+    case "messages":
+      return <MessagesPage />;
     default:
       return <NotFound />;
   }

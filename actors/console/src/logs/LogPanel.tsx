@@ -8,9 +8,9 @@
 import type { LogLine } from "callboard";
 import { memo, useDeferredValue, useId, useMemo, useState } from "react";
 import { CopyButton } from "../copy/CopyButton";
+import { formatInstant, formatTime } from "../format";
 import { useText } from "../i18n";
 import { JsonTree } from "../json/JsonTree";
-import { useTimes, type Times } from "../locale";
 import { Windowed } from "../window/Windowed";
 import { asText, countLevels, highlight, LEVELS, select, turns, type Level } from "./filter";
 import "./logs.css";
@@ -42,7 +42,6 @@ export interface LogPanelProps {
 /** The panel. As high as its container, which has to have a height. */
 export function LogPanel({ lines, onNode, onSeq, name = "log" }: LogPanelProps) {
   const t = useText(logText);
-  const times = useTimes();
   const id = useId();
   const [levels, setLevels] = useState(EVERY_LEVEL);
   const [needle, setNeedle] = useState("");
@@ -128,7 +127,6 @@ export function LogPanel({ lines, onNode, onSeq, name = "log" }: LogPanelProps) 
               onFold={fold}
               onNode={onNode}
               onSeq={onSeq}
-              times={times}
             />
           )}
         />
@@ -149,16 +147,15 @@ interface LineProps {
   readonly onFold: (seq: number) => void;
   readonly onNode: ((nodeId: string) => void) | undefined;
   readonly onSeq: ((seq: number) => void) | undefined;
-  readonly times: Times;
 }
 
-const Line = memo(function Line({ line, needle, unfolded, onFold, onNode, onSeq, times }: LineProps) {
+const Line = memo(function Line({ line, needle, unfolded, onFold, onNode, onSeq }: LineProps) {
   const t = useText(logText);
   const { seq, at, level, message, nodeId, context } = line;
   const hasContext = context !== undefined && context !== null;
   const foldable = hasContext || message.length > LONG_MESSAGE || message.includes("\n");
   const node = nodeId === undefined ? "" : `${nodeId}${turns(line.iteration)}`;
-  const time = times.clock(at);
+  const time = formatTime(at);
   return (
     <div className="log-line" data-level={level} data-unfolded={unfolded}>
       {foldable ? (
@@ -175,7 +172,7 @@ const Line = memo(function Line({ line, needle, unfolded, onFold, onNode, onSeq,
         <span className="log-fold" />
       )}
       {onSeq === undefined ? (
-        <time className="log-time" dateTime={new Date(at).toISOString()} title={times.exact(at)}>
+        <time className="log-time" dateTime={new Date(at).toISOString()} title={formatInstant(at)}>
           {time}
         </time>
       ) : (

@@ -1,5 +1,6 @@
 /** Which lines of a log are shown, where in them the search was found, and what they are as text. */
 import type { LogLine } from "callboard";
+import { formatIteration } from "../iteration";
 
 /** From the least to the most urgent. */
 export const LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -75,5 +76,5 @@ export function asText(lines: readonly LogLine[]): string {
 
 /** The turns of the loops around a node, as people count them: ` #2` is the second turn, ` #2.1` the first one in it. */
 export function turns(iteration: readonly number[] | undefined): string {
-  return iteration === undefined || iteration.length === 0 ? "" : ` #${iteration.map((turn) => turn + 1).join(".")}`;
+  return iteration === undefined || iteration.length === 0 ? "" : ` #${formatIteration(iteration)}`;
 }
