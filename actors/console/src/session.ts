@@ -64,7 +64,7 @@ async function enter(next: string | undefined): Promise<void> {
   token = next;
   if (next !== undefined) sessionStorage.setItem(TOKEN, next);
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const client = connect(`${scheme}://${location.host}/ws`, {
+  const client = connect(`${scheme}://${location.host}`, {
     dialect: "camel",
     batch: true,
     sessionId: sessionId(),
