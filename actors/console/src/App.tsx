@@ -1,6 +1,7 @@
 /** The shell: header, switches, the state of the connection, and the page that the address names. */
 import { ConnectionsPage } from "./connections/ConnectionsPage";
 import { MessagesPage } from "./messages/MessagesPage";
+import { RunPage } from "./run/RunPage";
 import { Header } from "./shell/Header";
 import { NotFound } from "./shell/NotFound";
 import { TokenForm } from "./shell/TokenForm";
@@ -32,6 +33,8 @@ export function App() {
 
 function Page({ route }: { route: Route }) {
   switch (route.page) {
+    case "run":
+      return <RunPage runId={route.runId} selected={route.query.get("node")} />;
     case "connections":
       return <ConnectionsPage />;
     case "messages":

@@ -1,19 +1,17 @@
 /** Where nodes are drawn: never on top of each other, soon, and where their editor had them. */
 import { readdirSync, readFileSync } from "node:fs";
+import { readGraph, type JsonObject } from "callboard";
 import { describe, expect, test } from "vitest";
 import { layOut, type Place } from "../src/graph/layout";
-import { readGraph } from "../src/graph/model";
+import { drawable } from "../src/graph/model";
 
-const NONE = new Set<string>();
+const draw = (sent: JsonObject) => drawable(readGraph(sent));
 
 function graphOf(pairs: readonly (readonly [number, number])[], count: number) {
-  return readGraph(
-    {
-      nodes: Array.from({ length: count }, (_, index) => ({ id: `n${index}`, type: "log" })),
-      edges: pairs.map(([from, to]) => ({ source: `n${from}`, target: `n${to}` })),
-    },
-    NONE,
-  );
+  return draw({
+    nodes: Array.from({ length: count }, (_, index) => ({ id: `n${index}`, type: "log" })),
+    edges: pairs.map(([from, to]) => ({ source: `n${from}`, target: `n${to}` })),
+  });
 }
 
 function overlaps(places: readonly Place[]): number {
@@ -70,16 +68,13 @@ describe("a graph without places", () => {
 
 describe("a graph with the places of an editor", () => {
   test("keeps them in proportion, stretched until no node covers another", () => {
-    const graph = readGraph(
-      {
-        nodes: [
-          { id: "a", type: "log", position: { x: 0, y: 0 } },
-          { id: "b", type: "log", position: { x: 100, y: 0 } },
-          { id: "c", type: "log", position: { x: 0, y: 300 } },
-        ],
-      },
-      NONE,
-    );
+    const graph = draw({
+      nodes: [
+        { id: "a", type: "log", position: { x: 0, y: 0 } },
+        { id: "b", type: "log", position: { x: 100, y: 0 } },
+        { id: "c", type: "log", position: { x: 0, y: 300 } },
+      ],
+    });
     const { places } = layOut(graph);
     expect(overlaps([...places.values()])).toBe(0);
     expect(places.get("b")!.x / 100).toBeCloseTo(places.get("c")!.y / 300);
@@ -87,18 +82,18 @@ describe("a graph with the places of an editor", () => {
 
   test("is laid out anew where they all are the same", () => {
     const nodes = ["a", "b"].map((id) => ({ id, type: "log", position: { x: 0, y: 0 } }));
-    expect(overlaps([...layOut(readGraph({ nodes }, NONE)).places.values()])).toBe(0);
+    expect(overlaps([...layOut(draw({ nodes })).places.values()])).toBe(0);
   });
 
   test("that leads downwards is drawn downwards", () => {
     const nodes = [0, 1, 2].map((at) => ({ id: `${at}`, type: "log", position: { x: at * 10, y: at * 200 } }));
     const edges = [0, 1].map((at) => ({ source: `${at}`, target: `${at + 1}` }));
-    expect(layOut(readGraph({ nodes, edges }, NONE)).direction).toBe("down");
+    expect(layOut(draw({ nodes, edges })).direction).toBe("down");
   });
 
   const flows = new URL("../../../tests/vectors/flows/", import.meta.url);
   test.each(readdirSync(flows, { recursive: true }).map(String).filter((file) => file.endsWith(".json")))("of a real one: %s", (file) => {
-    const graph = readGraph(JSON.parse(readFileSync(new URL(file, flows), "utf8")), NONE);
+    const graph = draw(JSON.parse(readFileSync(new URL(file, flows), "utf8")) as JsonObject);
     const { places, frames } = layOut(graph);
     const boxes = graph.nodes.filter((node) => !node.annotation && !frames.has(node.id));
     expect(boxes.length).toBeGreaterThan(0);
@@ -111,4 +106,12 @@ describe("a graph with the places of an editor", () => {
       expect(place.x + place.width).toBeLessThanOrEqual(frame.x + frame.width);
     }
   });
+});
+
+test("whatever an editor wrote, it is drawn or left out", () => {
+  const nodes = [null, {}, { id: "a", position: { x: "1", y: NaN }, width: -3, parentId: "a" }, { id: "b", parentId: "nobody" }];
+  const graph = draw({ nodes, edges: [null, {}, { source: "a", target: "c" }, { source: "a", target: "b", data: { edgeLabel: "no" } }] } as JsonObject);
+  expect(graph.nodes.map((node) => node.id)).toEqual(["a", "b"]);
+  expect(graph.edges.map((edge) => edge.label)).toEqual(["no"]);
+  expect(layOut(graph).places.size).toBe(2);
 });

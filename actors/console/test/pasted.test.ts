@@ -1,6 +1,5 @@
 /** What people paste: every shape the server takes becomes the same workflow, and what is none says why. */
 import { describe, expect, test } from "vitest";
-import { readGraph } from "../src/graph/model";
 import { readPasted } from "../src/graph/pasted";
 
 const nodes = [{ id: "a", type: "start" }, { id: "b", type: "log" }];
@@ -21,12 +20,9 @@ describe("a workflow is found in", () => {
     expect(readPasted(JSON.stringify(value))).toEqual({ pasted: { workflow: { nodes, edges }, config: expected, workflowId } });
   });
 
-  test("connections, which keep their name and are drawn as edges", () => {
+  test("connections, which keep their name", () => {
     const read = readPasted(JSON.stringify({ nodes, connections }));
     expect(read).toEqual({ pasted: { workflow: { nodes, connections }, config: {}, workflowId: "" } });
-    expect(readGraph({ nodes, connections }, new Set(["start"])).edges).toEqual([
-      { id: "e0", index: 0, source: "a", target: "b", sourcePort: "out", targetPort: "in", label: "" },
-    ]);
   });
 });
 
@@ -44,27 +40,5 @@ describe("what is no workflow says why", () => {
     ['{"nodes": [], "connections": {"a": {"main": []}}}', { why: "not_a_list", key: "connections" }],
   ])("%s", (text, fault) => {
     expect(readPasted(text)).toEqual({ fault });
-  });
-});
-
-describe("a graph is read under the server's names", () => {
-  test("the first kind that is known", () => {
-    const kind = (entry: object) => readGraph({ nodes: [{ id: 1, ...entry }] }, new Set(["click", "input"])).nodes[0]!.kind;
-    expect(kind({ type: "custom", data: { type: "click" } })).toBe("click");
-    expect(kind({ type: "input", data: { kind: "nothing" } })).toBe("nothing");
-    expect(kind({ type: "input" })).toBe("input");
-    expect(kind({ type: "agentFlow", data: { name: "llm", type: "LLM" } })).toBe("agentFlow");
-  });
-
-  test("edges without an id, and with one that is taken", () => {
-    const pair = { source: "a", target: "b" };
-    const ids = readGraph({ nodes, edges: [pair, { ...pair, id: "x" }, { ...pair, id: "x" }, { ...pair, id: "e4" }, pair] }, new Set()).edges;
-    expect(ids.map((edge) => edge.id)).toEqual(["e0", "x", "x#2", "e4", "e4#4"]);
-  });
-
-  test("whatever is thrown at it", () => {
-    for (const raw of [null, 3, [], { nodes: 3 }, { nodes: [null, {}, { id: {} }], edges: [null, 3, {}] }]) {
-      expect(readGraph(raw, new Set())).toEqual({ nodes: [], edges: [] });
-    }
   });
 });

@@ -15,7 +15,7 @@ export type FlowEdge = Edge<{ readonly edge: GraphEdge }, "flow">;
 
 /** Longer names of ports are what editors invent for themselves. */
 const MOST_LABEL = 16;
-const SILENT = new Set(["", "out", "output", "source", "main", "right", "left", "top", "bottom", "a", "b"]);
+const SILENT = new Set(["out", "output", "source", "main", "right", "left", "top", "bottom", "a", "b"]);
 const LABEL_CHAR = 6.6;
 
 const FlowEdgeView = memo(function FlowEdgeView(props: EdgeProps<FlowEdge>) {

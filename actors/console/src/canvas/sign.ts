@@ -2,13 +2,15 @@
 import type { NodeState } from "callboard";
 import { formatDuration, formatIteration } from "../format";
 import type { canvasText } from "./text";
-import type { NodeView } from "./source";
 import type { Sign } from "./StatusIcon";
 
 type Words = (typeof canvasText)["en"];
 
 /** The sign that a node shows. */
-export function signOf(view: Pick<NodeView, "state" | "held">): Sign {
+export function signOf(view: {
+  readonly state: Pick<NodeState, "status" | "waiting"> | undefined;
+  readonly held: boolean;
+}): Sign {
   const { state, held } = view;
   if (held && (state === undefined || state.status === "pending")) return "held";
   if (state === undefined) return "none";

@@ -1,0 +1,84 @@
+/** The files that a run left, as `GET /api/runs/{run_id}/artifacts` lists them. */
+import type { Client } from "callboard";
+import { useEffect, useRef, useState } from "react";
+
+/** One file. */
+export interface Artifact {
+  readonly name: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly contentType: string;
+}
+
+interface Answer {
+  readonly artifacts: readonly { readonly name: string; readonly size: number; readonly content_type: string }[];
+}
+
+/** Asked again when `version` changes, at most this often. */
+const PAUSE_MS = 1000;
+
+const PICTURES: ReadonlySet<string> = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
+
+/** Whether a file is a picture that the page can show. */
+export function isPicture(contentType: string): boolean {
+  return PICTURES.has(contentType);
+}
+
+/** Where a file is. */
+export function artifactPath(runId: string, name: string): string {
+  return `/api/runs/${encodeURIComponent(runId)}/artifacts/${encodeURIComponent(name)}`;
+}
+
+/** The files of a run; null until they are known. They are listed anew when `version` has changed. */
+export function useArtifacts(
+  client: Client,
+  runId: string,
+  version: unknown,
+): { readonly artifacts: readonly Artifact[] | null; readonly problem: string | null } {
+  const [artifacts, setArtifacts] = useState<readonly Artifact[] | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  useEffect(() => {
+    setArtifacts(null);
+    setProblem(null);
+  }, [client, runId]);
+  const slow = useSlowed(version);
+  useEffect(() => {
+    const asked = new AbortController();
+    client.http
+      .get<Answer>(`/api/runs/${encodeURIComponent(runId)}/artifacts`, { signal: asked.signal })
+      .then((answer) => {
+        setArtifacts(answer.artifacts.map(({ name, size, content_type }) => ({ name, size, contentType: content_type })));
+        setProblem(null);
+      })
+      .catch((error: unknown) => {
+        if (!asked.signal.aborted) setProblem(error instanceof Error ? error.message : String(error));
+      });
+    return () => asked.abort();
+  }, [client, runId, slow]);
+  return { artifacts, problem };
+}
+
+/** Saves a file on the visitor's machine, under its name. */
+export async function saveArtifact(client: Client, path: string, name: string): Promise<void> {
+  const address = URL.createObjectURL(await client.http.blob(path));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+  // The browser has begun to read it by the next task.
+  setTimeout(() => URL.revokeObjectURL(address), 0);
+}
+
+/** A value that follows another one, at most once in `PAUSE_MS`. */
+function useSlowed<T>(value: T): T {
+  const [slow, setSlow] = useState(value);
+  const newest = useRef(value);
+  newest.current = value;
+  const behind = slow !== value;
+  useEffect(() => {
+    if (!behind) return;
+    const timer = setTimeout(() => setSlow(newest.current), PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [slow, behind]);
+  return slow;
+}
