@@ -1,6 +1,7 @@
 /** The shell: header, switches, the state of the connection, and the page that the address names. */
 import { ConnectionsPage } from "./connections/ConnectionsPage";
 import { MessagesPage } from "./messages/MessagesPage";
+import { ReplayPage } from "./replay/ReplayPage";
 import { RunPage } from "./run/RunPage";
 import { Header } from "./shell/Header";
 import { NotFound } from "./shell/NotFound";
@@ -35,6 +36,8 @@ function Page({ route }: { route: Route }) {
   switch (route.page) {
     case "run":
       return <RunPage runId={route.runId} selected={route.query.get("node")} />;
+    case "replay":
+      return <ReplayPage key={route.runId} runId={route.runId} seq={numberIn(route.query.get("seq"))} />;
     case "connections":
       return <ConnectionsPage />;
     case "messages":
@@ -42,6 +45,10 @@ function Page({ route }: { route: Route }) {
     default:
       return <NotFound />;
   }
+}
+
+function numberIn(text: string | null): number | null {
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null;
 }
 
 /** The hash is the address of the page, so the link moves the focus itself. */
