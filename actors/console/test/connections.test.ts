@@ -23,7 +23,10 @@ test("seconds become ms, and null stays unknown", () => {
 
 test("a client is called by its name, else by its browser, else by what it said", () => {
   expect(clientName({ name: "robot", version: "2" })).toBe("robot 2");
-  expect(clientName({ user_agent: "Firefox" })).toBe("Firefox");
+  const agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36";
+  expect(clientName({ user_agent: agent })).toBe("Chrome 141");
+  expect(clientName({ user_agent: `${agent} Edg/140.1` })).toBe("Edge 140");
+  expect(clientName({ user_agent: "python-websockets/15.0" })).toBe("python-websockets/15.0");
   expect(clientName({ odd: 1 })).toBe('{"odd":1}');
   expect(clientName(null)).toBe("");
 });

@@ -135,7 +135,7 @@ const Row = memo(function Row({ connection, samples, own }: RowProps) {
           {formatMoment(connectedAt)}
         </time>
       </td>
-      <td className="connections-client" title={client}>
+      <td className="connections-client" title={titleOf(clientInfo)}>
         {client}
       </td>
       <td className="connections-client" title={hears}>
@@ -149,6 +149,10 @@ const Row = memo(function Row({ connection, samples, own }: RowProps) {
     </tr>
   );
 });
+
+function titleOf(info: unknown): string {
+  return typeof info === "string" ? info : JSON.stringify(info);
+}
 
 interface RateProps {
   readonly counted: "sent" | "received";

@@ -37,20 +37,22 @@ export function Summary({ client, look }: { client: Client; look: Look }) {
       </Group>
       <Group title={t.thisPage} testId="own-statistics">
         <Charts samples={look.own} />
-        <Figure name={t.session}>
-          <code>{client.sessionId}</code>
-        </Figure>
-        {statistics.rtt !== null && (
-          <Figure name={t.roundTrip}>
-            {t.middle} {formatDuration(statistics.rtt.p50)} · {t.most} {formatDuration(statistics.rtt.p95)}
+        <div className="connections-figures">
+          <Figure name={t.session}>
+            <code>{client.sessionId}</code>
           </Figure>
-        )}
-        <Figure name={t.messagesSent}>{formatCount(statistics.sent)}</Figure>
-        <Figure name={t.messagesReceived}>{formatCount(statistics.received)}</Figure>
-        <Figure name={t.events}>{formatCount(statistics.events)}</Figure>
-        <Figure name={t.repeats}>{formatCount(statistics.repeats)}</Figure>
-        <Figure name={t.reconnects}>{formatCount(statistics.reconnects)}</Figure>
-        <Figure name={t.waiting}>{formatCount(statistics.queued)}</Figure>
+          {statistics.rtt !== null && (
+            <Figure name={t.roundTrip}>
+              {t.middle} {formatDuration(statistics.rtt.p50)} · {t.most} {formatDuration(statistics.rtt.p95)}
+            </Figure>
+          )}
+          <Figure name={t.messagesSent}>{formatCount(statistics.sent)}</Figure>
+          <Figure name={t.messagesReceived}>{formatCount(statistics.received)}</Figure>
+          <Figure name={t.events}>{formatCount(statistics.events)}</Figure>
+          <Figure name={t.repeats}>{formatCount(statistics.repeats)}</Figure>
+          <Figure name={t.reconnects}>{formatCount(statistics.reconnects)}</Figure>
+          <Figure name={t.waiting}>{formatCount(statistics.queued)}</Figure>
+        </div>
       </Group>
     </div>
   );

@@ -74,7 +74,25 @@ export function clientName(info: unknown): string {
   if (typeof info !== "object" || info === null) return "";
   const { name, version, user_agent: agent } = info as { name?: unknown; version?: unknown; user_agent?: unknown };
   if (typeof name === "string") return typeof version === "string" ? `${name} ${version}` : name;
-  return typeof agent === "string" ? agent : JSON.stringify(info);
+  return typeof agent === "string" ? browserName(agent) : JSON.stringify(info);
+}
+
+/** Newer browsers name the older ones that they are like, so the order tells. */
+const BROWSERS: readonly [token: string, name: string][] = [
+  ["Edg", "Edge"],
+  ["OPR", "Opera"],
+  ["Firefox", "Firefox"],
+  ["Chrome", "Chrome"],
+  ["Version", "Safari"],
+];
+
+function browserName(agent: string): string {
+  if (!agent.startsWith("Mozilla/")) return agent;
+  for (const [token, name] of BROWSERS) {
+    const found = new RegExp(`\\b(?:Headless)?${token}/(\\d+)`).exec(agent);
+    if (found !== null) return `${name} ${found[1]}`;
+  }
+  return agent;
 }
 
 /** What the rows can be sorted by. */

@@ -48,7 +48,7 @@ export const connectionsText = texts(
     undecided: "undecided",
     everything: "all runs",
     more: (count: number) => `Show ${count} more`,
-    found: (shown: number, all: number) => (shown === all ? `${all} connections` : `${shown} of ${all} connections`),
+    found: (shown: number, all: number) => `${shown === all ? all : `${shown} of ${all}`} ${all === 1 ? "connection" : "connections"}`,
     away: (reason: string) => `These are the figures of before: the server can not be asked now (${reason}). It will be asked again.`,
     asking: "Asking the server …",
   },

@@ -13,7 +13,7 @@ export const messagesText = texts(
     type: "Type",
     everyType: "Every type",
     search: "Search in the messages",
-    found: (shown: number, all: number) => (shown === all ? `${all} messages` : `${shown} of ${all} messages`),
+    found: (shown: number, all: number) => `${shown === all ? all : `${shown} of ${all}`} ${all === 1 ? "message" : "messages"}`,
     pause: "Pause",
     resume: "Go on",
     pausedWith: (more: number) => (more === 0 ? "Paused" : `Paused: ${more} more since`),
