@@ -173,6 +173,7 @@ class View:
                     self._active_since = event.at
             case RunEnded():
                 self.status = event.status
+                self.reason = self.paused_at = None
                 self.ending, self.summary = event, event.summary
                 self._stand(event.at)
             case _:

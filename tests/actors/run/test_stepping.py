@@ -63,6 +63,15 @@ async def test_a_breakpoint_stops_before_its_node_and_not_again(autojump_clock, 
     ]  # fmt: skip
 
 
+async def test_a_run_that_is_over_pauses_for_no_reason_any_more(autojump_clock, world):
+    """The step with its last node ends it while it is `pausing (step)`: the snapshot names neither reason nor node."""
+    run = await world.start("s >> a", a="log", config={"breakpoints": ["a"]})
+    await stop_at(world, run)
+    assert await step(world, run) == ["a"]
+    snapshot = run.view.snapshot()
+    assert (snapshot.status, snapshot.reason, snapshot.node_id) == ("completed", None, None)
+
+
 async def test_it_stops_before_the_very_first_node(autojump_clock, world):
     """A breakpoint at the start."""
     run = await world.start("s", config={"breakpoints": ["s"]})
