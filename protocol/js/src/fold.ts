@@ -39,6 +39,8 @@ export interface NodeState {
   readonly waiting?: Waiting;
   /** 0–100, while it runs. */
   readonly progress?: number;
+  /** What it says of itself while it runs, e.g. `turn 2 of 5`. */
+  readonly activity?: string;
   /** When it got this status, milliseconds since the epoch; absent if only a snapshot told. */
   readonly at?: number;
   readonly seq: number;
@@ -187,10 +189,10 @@ export class Fold {
   }
 
   /** Take the progress of a running node. */
-  setNodeProgress(nodeId: string, progress: number, message: string): void {
+  setNodeProgress(nodeId: string, progress: number, activity: string): void {
     const node = this.#nodes.get(nodeId);
     if (node?.status !== "running") return;
-    this.#nodes.set(nodeId, { ...node, progress, message: message || node.message });
+    this.#nodes.set(nodeId, { ...node, progress, activity });
     this.#nodesChanged = true;
   }
 
