@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+import attrs
 import trio
 
 from actors.errors import NodeError
 from actors.secrets import quoted
 
-__all__ = ["ArtifactStore", "RunArtifacts", "check_name", "open_artifacts"]
+__all__ = ["Artifact", "ArtifactStore", "RunArtifacts", "check_name", "open_artifacts"]
 
 MAX_NAME: Final = 200
 """Bytes of a name: file systems stop at 255, and a number or a hidden prefix must fit too."""
@@ -49,6 +50,17 @@ def check_name(name: str) -> str:
     if fault:
         raise NodeError(f"{quoted(name, MAX_NAME)} is no name for an artifact: {fault}", code="bad_name")
     return name
+
+
+@attrs.frozen
+class Artifact:
+    """A file that a run left."""
+
+    name: str
+    size: int
+    """Bytes."""
+    at: float
+    """When it was last written, seconds since the epoch."""
 
 
 class ArtifactStore:
@@ -90,6 +102,13 @@ class ArtifactStore:
         if path.is_symlink() or not path.is_file():
             raise FileNotFoundError(f"run {run_id} has no artifact {name!r}")
         return path
+
+    async def listed(self, run_id: str) -> tuple[Artifact, ...]:
+        """The files that `find` finds, by name. Those of a program that runs may be incomplete."""
+        if self.unused:
+            await trio.lowlevel.checkpoint()
+            return ()
+        return await trio.to_thread.run_sync(_listed, self.of(run_id).folder)
 
     async def remove(self, run_id: str) -> None:
         """Remove all that a run left."""
@@ -167,6 +186,21 @@ async def open_artifacts(folder: str | None) -> AsyncIterator[ArtifactStore]:
         if folder is None and not store.unused:
             # Synchronous: nothing of the runtime runs any more, and no cancel may leave it behind.
             shutil.rmtree(store.root, ignore_errors=True)
+
+
+def _listed(folder: Path) -> tuple[Artifact, ...]:
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if _fault(entry.name) or not entry.is_file(follow_symlinks=False):
+                    continue
+                stat = entry.stat(follow_symlinks=False)
+                found.append(Artifact(name=entry.name, size=stat.st_size, at=stat.st_mtime))
+    except FileNotFoundError:
+        # The folder is made by the first file, and a file may go while it is looked at; the next look sees what is.
+        pass
+    return tuple(sorted(found, key=lambda artifact: artifact.name))
 
 
 def _free_name(folder: Path, name: str, data: bytes) -> str:

@@ -13,7 +13,7 @@ import attrs
 import trio
 
 from actors.call import MAX_PAGE, Call, bad_field
-from actors.errors import NodeError
+from actors.errors import NodeError, UnknownRun
 from actors.http import HttpError, Response
 from protocol.dialects.text import dumps
 from protocol.graph import Workflow
@@ -21,7 +21,13 @@ from protocol.messages import Iteration, Json, NodeChanged
 from protocol.states import NODE_ENDED, NodeStatus
 from protocol.view import port_value
 
-__all__ = ["artifact", "node", "profile", "result"]
+__all__ = ["artifact", "artifacts", "executions", "node", "profile", "result"]
+
+MAX_EXECUTIONS: Final = 10_000
+"""Of one node in one answer: the turns that a loop has at most, unless it is told otherwise."""
+
+PAGE_EXECUTIONS: Final = 100
+"""When no limit was said."""
 
 SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "text/plain", "application/json"})
 """What a browser may show on our origin; anything else (a page, a drawing with scripts) it saves."""
@@ -102,6 +108,31 @@ async def result(call: Call) -> Response:
     return Response(body=dumps(instance.newest.result), content_type="application/json")
 
 
+async def executions(call: Call) -> Response:
+    """The executions of a node, newest first: one, or one for each turn of the loops around it. `total`: how many."""
+    run_id, node_id = call.params["run_id"], call.params["node_id"]
+    _, workflow = await call.runtime.plan(run_id)
+    if node_id not in workflow.nodes:
+        raise _unknown_node(call)
+    limit = max(1, call.number("limit", PAGE_EXECUTIONS, most=MAX_EXECUTIONS))
+    history = await _history(call, {node_id})
+    newest = sorted(history.values(), key=lambda instance: instance.newest.seq, reverse=True)
+    rows = [
+        {
+            "iteration": list(instance.newest.iteration),
+            "status": instance.newest.status,
+            "attempts": instance.attempts,
+            "started_at": instance.started_at,
+            "ended_at": instance.ended_at,
+            "duration": instance.newest.duration,
+            "error": instance.newest.error,
+            "reason": instance.newest.reason,
+        }
+        for instance in newest[:limit]
+    ]
+    return Response(body=dumps({"executions": rows, "total": len(newest)}), content_type="application/json")
+
+
 async def profile(call: Call) -> Response:
     """Seconds per node, over all its executions: queued before it began, at work, and waiting after the work."""
     nodes: dict[str, dict[str, float]] = {}
@@ -121,6 +152,25 @@ async def profile(call: Call) -> Response:
     return Response(body=dumps({"run_id": call.params["run_id"], "nodes": nodes}), content_type="application/json")
 
 
+async def artifacts(call: Call) -> Response:
+    """The files that the run left so far, by name."""
+    run_id = call.params["run_id"]
+    if await call.runtime.look_up("", run_id) is None:
+        raise UnknownRun(f"run {run_id!r} is not known here")
+    left = call.runtime.artifacts
+    rows = [
+        {
+            "name": file.name,
+            "url": left.of(run_id).url(file.name),
+            "size": file.size,
+            "content_type": _content_type(file.name),
+            "at": file.at,
+        }
+        for file in await left.listed(run_id)
+    ]
+    return Response(body=dumps({"artifacts": rows}), content_type="application/json")
+
+
 async def artifact(call: Call) -> Response:
     """A file that the run left."""
     run_id, name = call.params["run_id"], call.params["name"]
@@ -129,7 +179,7 @@ async def artifact(call: Call) -> Response:
         path = call.runtime.artifacts.find(run_id, name)
     except (NodeError, FileNotFoundError) as error:
         raise HttpError(404, "not_found", str(error)) from error
-    content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    content_type = _content_type(name)
     how = "inline" if content_type in SHOWN else "attachment"
     headers = {
         # RFC 6266: the name in the one spelling in which nothing can be smuggled.
@@ -137,6 +187,10 @@ async def artifact(call: Call) -> Response:
         "Content-Security-Policy": "sandbox; default-src 'none'",
     }
     return Response(body=trio.Path(path), content_type=content_type, headers=headers)
+
+
+def _content_type(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
 async def _history(call: Call, wanted: set[str] | None) -> _History:

@@ -42,6 +42,8 @@ ROUTES: Final[tuple[tuple[str, str, Handler], ...]] = (
     ("GET", "/api/runs/{run_id}/profile", node_calls.profile),
     ("GET", "/api/runs/{run_id}/nodes/{node_id}", node_calls.node),
     ("GET", "/api/runs/{run_id}/nodes/{node_id}/result", node_calls.result),
+    ("GET", "/api/runs/{run_id}/nodes/{node_id}/executions", node_calls.executions),
+    ("GET", "/api/runs/{run_id}/artifacts", node_calls.artifacts),
     ("GET", "/api/runs/{run_id}/artifacts/{name}", node_calls.artifact),
 )
 

@@ -177,6 +177,29 @@ async def test_a_link_is_not_served(tmp_path):
             store.find("run", "link")
 
 
+async def test_what_is_listed_is_what_is_found(tmp_path):
+    """Plain files of the run, by name; no link, no folder, no half file, and nothing of a run that left nothing."""
+    async with open_artifacts(str(tmp_path / "root")) as store:
+        assert await store.listed("run") == ()
+        await store.of("run").save("b.txt", b"12")
+        await store.of("run").save("a.txt", b"")
+        folder = store.of("run").folder
+        (folder / "link").symlink_to(folder / "a.txt")
+        (folder / "below").mkdir()
+        (folder / ".part-x").write_bytes(b"half")
+        assert [(file.name, file.size) for file in await store.listed("run")] == [("a.txt", 0), ("b.txt", 2)]
+        for file in await store.listed("run"):
+            assert store.find("run", file.name).stat().st_mtime == file.at
+        assert await store.listed("other") == ()
+
+
+async def test_a_list_makes_no_folder():
+    """To ask what there is leaves nothing behind."""
+    async with open_artifacts(None) as store:
+        assert await store.listed("run") == ()
+        assert store.unused
+
+
 async def test_urls_are_encoded(tmp_path):
     """The URL is where the server serves the file, whatever is in the names."""
     async with open_artifacts(str(tmp_path)) as store:

@@ -374,6 +374,55 @@ async def test_an_artifact_is_served_as_what_it_is_and_nothing_else_is(house, au
         assert (await house.call(f"GET {path}/{name}"))[0] == 404
 
 
+async def test_the_files_of_a_run_are_listed(house, autojump_clock):
+    """What a run left, by name, each with the address it is served at; nothing of another run."""
+    _, _, first = await house.call("POST /api/runs", body(**GRAPH))
+    _, _, other = await house.call("POST /api/runs", body(**GRAPH))
+    path = f"/api/runs/{first['run_id']}/artifacts"
+    assert (await house.call(f"GET {path}"))[2] == {"artifacts": []}
+    await house.runtime.artifacts.of(first["run_id"]).save("b c.png", b"1234")
+    await house.runtime.artifacts.of(first["run_id"]).save("a", b"")
+    await house.runtime.artifacts.of(other["run_id"]).save("not-mine.png", b"")
+    status, _, said = await house.call(f"GET {path}")
+    assert status == 200
+    assert [(file["name"], file["size"], file["content_type"]) for file in said["artifacts"]] == [
+        ("a", 0, "application/octet-stream"),
+        ("b c.png", 4, "image/png"),
+    ]
+    assert (await house.call(f"GET {said['artifacts'][1]['url']}"))[2] == b"1234"
+
+
+async def test_the_executions_of_a_node_are_listed(house, autojump_clock):
+    """One for each turn of the loops around it, the newest first, as many as one asks for."""
+    nodes = [
+        {"id": "s", "type": "start", "data": {"config": {"waitTime": 0}}},
+        {"id": "l", "type": "loop", "data": {"config": {"count": 3, "waitTime": 0}}},
+        {"id": "b", "type": "set", "data": {"config": {"waitTime": 0, "x": 1}}},
+        {"id": "never", "type": "set", "data": {"config": {"waitTime": 0, "x": 1}}},
+    ]
+    edges = [
+        {"source": "s", "target": "l"},
+        {"source": "l", "target": "b", "sourceHandle": "body"},
+        {"source": "b", "target": "never", "sourceHandle": "error"},
+    ]
+    _, _, started = await house.call("POST /api/runs", body(nodes=nodes, edges=edges))
+    path = f"/api/runs/{started['run_id']}/nodes"
+    await ended(house, started["run_id"])
+    status, _, said = await house.call(f"GET {path}/b/executions")
+    assert (status, said["total"]) == (200, 3)
+    assert [(each["iteration"], each["status"], each["attempts"]) for each in said["executions"]] == [
+        ([2], "success", 1),
+        ([1], "success", 1),
+        ([0], "success", 1),
+    ]
+    _, _, said = await house.call(f"GET {path}/b/executions?limit=1")
+    assert (said["total"], [each["iteration"] for each in said["executions"]]) == (3, [[2]])
+    _, _, said = await house.call(f"GET {path}/s/executions")
+    assert [each["iteration"] for each in said["executions"]] == [[]]
+    assert (await house.call(f"GET {path}/nope/executions"))[0] == 404
+    assert (await house.call(f"GET {path}/b/executions?limit=x"))[0] == 400
+
+
 async def test_kinds_schema_and_metrics(house, autojump_clock):
     """What can be run, what can be said, how it does."""
     _, _, kinds = await house.call("GET /api/kinds")
@@ -396,7 +445,9 @@ async def test_kinds_schema_and_metrics(house, autojump_clock):
         ("/api/runs/nobody/graph", "unknown_workflow"),
         ("/api/runs/nobody/nodes/a", "unknown_workflow"),
         ("/api/runs/nobody/nodes/a/result", "unknown_workflow"),
+        ("/api/runs/nobody/nodes/a/executions", "unknown_workflow"),
         ("/api/runs/nobody/profile", "unknown_workflow"),
+        ("/api/runs/nobody/artifacts", "unknown_workflow"),
         ("/api/runs/nobody/artifacts/a.png", "not_found"),
         ("/api/runs/", "not_found"),
         ("/api", "not_found"),

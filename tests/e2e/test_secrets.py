@@ -254,10 +254,11 @@ async def test_no_road_carries_a_secret_anywhere(tmp_path, end):
                 f"/api/runs/{run}/events",
                 f"/api/runs/{run}/graph",
                 f"/api/runs/{run}/profile",
+                f"/api/runs/{run}/artifacts",
                 "/api/kinds",
             ]
             paths += ["/metrics", "/api/connections", "/health", *(f"/api/runs/{run}/nodes/{node}" for node in nodes)]
-            paths += [f"/api/runs/{run}/nodes/{node}/result" for node in nodes]
+            paths += [f"/api/runs/{run}/nodes/{node}/{part}" for node in nodes for part in ("result", "executions")]
             for path in paths:
                 pages[path] = await get(address, path)
             process.send_signal(signal.SIGKILL if end == "kill" else signal.SIGTERM)

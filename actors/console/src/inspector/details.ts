@@ -66,7 +66,7 @@ interface ExecutionsAnswer {
     readonly duration: number | null;
     readonly error: string | null;
   }[];
-  readonly next: number | null;
+  readonly total: number;
 }
 
 /** A value that is being fetched, that is there, or that could not be had. */
@@ -100,10 +100,11 @@ export function useExecutions(
   const path = `${nodePath(runId, nodeId)}/executions?limit=${limit}`;
   const { value } = useFetched(client, path, version, (answer: ExecutionsAnswer) => ({
     executions: answer.executions.map((each) => ({ ...each, duration: milliseconds(each.duration) })),
-    next: answer.next,
+    total: answer.total,
   }));
   const more = useCallback(() => setLimit((before) => before + PAGE), []);
-  return { executions: value?.executions ?? [], more: value?.next === null || value === null ? null : more };
+  const executions = value?.executions ?? [];
+  return { executions, more: value !== null && executions.length < value.total ? more : null };
 }
 
 function nodePath(runId: string, nodeId: string): string {
