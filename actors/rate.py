@@ -37,6 +37,8 @@ class Bucket:
         patience: seconds that a peer may be over its rate.
     """
 
+    __slots__ = ("_filled_at", "_level", "_over_since", "_patience", "_refill", "_size")
+
     def __init__(self, size: int, *, refill: float, patience: float) -> None:
         self._size = size
         self._refill = refill

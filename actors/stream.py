@@ -5,9 +5,9 @@ Theory of operation: `OwnedStream` owns its transport and a queue of frames. Han
 order. So a task that is cancelled while it hands over has handed over all of the frame or none of it.
 
 Who drains: `drain()` is the only place that awaits the transport for sending. A connection's writer task does it,
-inside `attended()`; then everyone else who must wait for its own bytes (`send_all`, which trio-websocket uses for the
-handshake, pings and pongs) parks until the writer got that far. Without a writer – an HTTP exchange, a handshake –
-`send_all` drains by itself.
+between `expect_writer` and `writer_left`; then everyone else who must wait for its own bytes (`send_all`, which
+trio-websocket uses for the handshake, pings and pongs) parks until the writer got that far. Without a writer – an HTTP
+exchange, a handshake – `send_all` drains by itself.
 
 What full means: `push` refuses (False, nothing taken) what would make the queue longer than `outbox`; a frame larger
 than the outbox is taken when nothing waits, or it could never go. `post` and `send_all` always take: their callers
@@ -22,8 +22,6 @@ This file knows nothing of WebSocket, HTTP or sessions.
 """
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Final
 
 import attrs
@@ -67,6 +65,25 @@ class OwnedStream(trio.abc.HalfCloseableStream):
     `aclose()` every call raises `trio.ClosedResourceError`. `push` and `post` raise neither: a dead stream takes
     nothing.
     """
+
+    __slots__ = (
+        "_attended",
+        "_broken",
+        "_closed",
+        "_handed",
+        "_last_drained",
+        "_last_received",
+        "_moved",
+        "_outbox",
+        "_queue",
+        "_queued",
+        "_received",
+        "_refused",
+        "_sent",
+        "_stirred",
+        "_transport",
+        "_waiting_since",
+    )
 
     def __init__(self, transport: Transport, *, outbox: int) -> None:
         self._transport = transport
@@ -213,18 +230,13 @@ class OwnedStream(trio.abc.HalfCloseableStream):
         self._moved.unpark_all()
 
     def expect_writer(self) -> None:
-        """A task was started that is going to be `attended`: from now on nobody else drains."""
+        """A task was started that drains: from now on nobody else does, until `writer_left`."""
         self._attended = True
 
-    @contextmanager
-    def attended(self) -> Iterator[None]:
-        """While inside, the caller's task drains, and nobody else does."""
-        self._attended = True
-        try:
-            yield
-        finally:
-            self._attended = False
-            self._moved.unpark_all()
+    def writer_left(self) -> None:
+        """That task is over: whoever sends drains."""
+        self._attended = False
+        self._moved.unpark_all()
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:  # noqa: ASYNC910  one of two branches awaits
         """Hand over whole frames, then wait until they were accepted. A cancel cuts the waiting, not the frames.

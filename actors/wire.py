@@ -46,13 +46,15 @@ class Wire(trio.abc.Stream):
         behind: what was received after it already.
     """
 
+    __slots__ = ("_behind", "_ended", "_frames", "_head", "_stream", "closed", "open", "said_close")
+
     def __init__(self, stream: OwnedStream, head: bytes, behind: bytes) -> None:
         self._stream = stream
         self._head = head
         self._behind = behind
         self._ended = False
-        self._frames = trio.Event()
-        """It is open, or was closed before."""
+        self._frames: trio.Event | None = trio.Event()
+        """It is open, or was closed before; None: it was, and nobody waits any more."""
         self.open = False
         """Whether frames are spoken; before, it is HTTP."""
         self.said_close = False
@@ -76,7 +78,7 @@ class Wire(trio.abc.Stream):
             return
         if not self.open and bytes(data).startswith(SWITCHING):
             self.open = True
-            self._frames.set()
+            self._speak()
         await self._stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -89,7 +91,7 @@ class Wire(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             data, self._head = self._head, b""
             return data
-        if not self._frames.is_set():
+        if self._frames is not None:
             await self._frames.wait()
         if self._ended or self._behind:
             await trio.lowlevel.checkpoint()
@@ -100,8 +102,13 @@ class Wire(trio.abc.Stream):
     async def aclose(self) -> None:
         """Hear nothing more. The stream stays open."""
         self._ended = True
-        self._frames.set()
+        self._speak()
         await trio.lowlevel.checkpoint()
+
+    def _speak(self) -> None:
+        if self._frames is not None:
+            self._frames.set()
+            self._frames = None
 
 
 def close_frame(code: int, reason: str) -> bytes:

@@ -1,6 +1,11 @@
-"""What holds for all tests: hypothesis judges what comes out, never how long it took on a busy machine."""
+"""What holds for all tests.
+
+Hypothesis judges what comes out, never how long it took on a busy machine. Ctrl-C is what it is at a terminal, also
+where the tests run in the background of a shell, which lets everything that it starts there ignore it.
+"""
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -8,3 +13,6 @@ settings.register_profile("callboard", deadline=None, print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("callboard"), derandomize=True)
 # In CI a failure has to be about the change: random search is for the machines of those who write.
 settings.load_profile("ci" if os.environ.get("CI") else "callboard")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

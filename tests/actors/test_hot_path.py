@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import attrs
+import h11
 import orjson
 import pytest
 import trio
@@ -223,6 +224,15 @@ async def test_who_hears_the_same_event_is_not_pinged_in_the_same_turn():
                 await trio.testing.wait_all_tasks_blocked(0.05)
         first, *_, last = sorted(transport.pinged for transport in house.transports)
     assert last - first > 0.1
+
+
+async def test_what_shook_hands_is_not_kept():
+    """A parser of HTTP for each idle connection would be a tenth of its memory."""
+    async with served(["snake"] * 3) as house:
+        await house.play(quick(chain, FEW))
+        gc.collect()
+        parsers = [each for each in gc.get_objects() if isinstance(each, h11.Connection)]
+        assert [parser for parser in parsers if parser.our_role is h11.SERVER] == []
 
 
 async def test_a_fan_out_allocates_nothing_for_a_subscriber(monkeypatch):

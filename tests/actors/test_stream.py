@@ -58,11 +58,14 @@ class Kernel:
 
 async def serve_drain(stream: OwnedStream) -> None:
     """What a connection's writer task does with a stream."""
-    with stream.attended():
+    stream.expect_writer()
+    try:
         while True:
             await stream.wait_backlog()
             while stream.queued:
                 await stream.drain()
+    finally:
+        stream.writer_left()
 
 
 async def test_push_sends_at_once_when_nothing_waits():
@@ -228,10 +231,10 @@ async def test_aclose_wakes_whoever_waits_for_the_writer():
     """A control frame that never went tells its sender so."""
     stream = OwnedStream(Kernel(room=0), outbox=100)
     async with trio.open_nursery() as nursery:
-        with stream.attended():
-            nursery.start_soon(expect_closed, stream.send_all(b"never"))
-            await trio.testing.wait_all_tasks_blocked()
-            await stream.aclose()
+        stream.expect_writer()
+        nursery.start_soon(expect_closed, stream.send_all(b"never"))
+        await trio.testing.wait_all_tasks_blocked()
+        await stream.aclose()
 
 
 async def test_finish_says_the_last_words_after_what_waits():
