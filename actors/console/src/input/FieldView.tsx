@@ -1,8 +1,7 @@
 /** One field of a form, with its name, what it is for, and what is wrong with what was entered. */
-import { useRef, type ReactNode } from "react";
+import { useLayoutEffect, useRef, type ReactNode } from "react";
 import { useText } from "../i18n";
-import { partOf, withPart, type Draft, type Hint } from "./answer";
-import { begin } from "./answer";
+import { begin, partOf, withPart, type Draft, type Hint } from "./answer";
 import { keyOf } from "./refusal";
 import type { Field, ListField, Path, ScalarField, TextFormat } from "./schema";
 import { inputText } from "./text";
@@ -68,8 +67,14 @@ function List({ field, entering }: { field: ListField; entering: Entering }) {
   const t = useText(inputText);
   const add = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLUListElement>(null);
+  const added = useRef(false);
   const draft = partOf(entering.draft, field.path);
   const parts = Array.isArray(draft) ? (draft as readonly Draft[]) : [];
+  useLayoutEffect(() => {
+    if (!added.current) return;
+    added.current = false;
+    list.current?.querySelector<HTMLElement>("li:last-child :is(input, select, textarea)")?.focus();
+  }, [parts.length]);
   const set = (next: readonly Draft[]) => entering.onEnter(withPart(entering.draft, field.path, next));
   return (
     <Group field={field} entering={entering}>
@@ -99,9 +104,8 @@ function List({ field, entering }: { field: ListField; entering: Entering }) {
         className="button"
         disabled={entering.disabled}
         onClick={() => {
+          added.current = true;
           set([...parts, begin(field.item(parts.length))]);
-          // The new entry is there after the next frame.
-          requestAnimationFrame(() => list.current?.querySelector<HTMLElement>("li:last-child :is(input, select, textarea)")?.focus());
         }}
       >
         {t.add}
@@ -126,6 +130,7 @@ function YesOrNo({ field, entering }: { field: ScalarField; entering: Entering }
       aria-describedby={about.describedBy}
       aria-invalid={about.invalid}
       aria-required={field.required}
+      id={about.id}
       data-testid={about.testId}
     >
       <legend>{about.title || t.answer}<Mark field={field} /></legend>
@@ -249,10 +254,10 @@ interface About {
 function useAbout(field: Field, entering: Entering): About {
   const t = useText(inputText);
   const key = keyOf(field.path);
-  // Ids may have no spaces in them, and are looked up by others as lists parted by spaces.
-  const id = `${entering.id}${field.path.map((step) => `-${encodeURIComponent(step)}`).join("")}`;
-  const hint = entering.hints.get(key);
+  const id = idOf(entering.id, field.path);
   const refused = entering.refused.get(key);
+  // The server's words go before ours.
+  const hint = refused === undefined ? entering.hints.get(key) : undefined;
   const ids = [
     field.description === undefined ? "" : `${id}-about`,
     refused === undefined ? "" : `${id}-refused`,
@@ -284,6 +289,12 @@ function useAbout(field: Field, entering: Entering): About {
     describedBy: ids.length === 0 ? undefined : ids.join(" "),
     invalid: refused !== undefined || hint !== undefined || undefined,
   };
+}
+
+/** The id of the control, or of the group of controls, that is for a path. */
+export function idOf(form: string, path: Path): string {
+  // Ids may have no spaces in them: others name them in lists parted by spaces.
+  return `${form}${path.map((step) => `-${encodeURIComponent(step)}`).join("")}`;
 }
 
 function wordsOf(hint: Hint, words: Record<Hint["what"], string | ((limit: string | number) => string)>): string {

@@ -11,11 +11,12 @@ import { useClientState } from "callboard/react";
 import { useEffect, useId, useMemo, useRef, useState, type FormEvent } from "react";
 import { formatDuration, formatInstant, formatMoment } from "../format";
 import { useText } from "../i18n";
-import { begin, hints, read, type Draft } from "./answer";
-import { FieldView, type Entering } from "./FieldView";
+import { begin, hints, partOf, read, type Draft } from "./answer";
+import { FieldView, idOf, type Entering } from "./FieldView";
 import { keyOf, refusal, type Refusal } from "./refusal";
-import { formOf, type AnyField, type Field, type JsonField, type Path } from "./schema";
+import { fieldsOf, formOf, type Field, type JsonField, type Path } from "./schema";
 import { inputText } from "./text";
+import { useAfterClick } from "./useAfterClick";
 
 /** What the form is given. */
 export interface InputFormProps {
@@ -35,7 +36,7 @@ type Sending =
   | { readonly is: "idle" }
   | { readonly is: "sending" }
   | { readonly is: "taken"; readonly paused: boolean }
-  | { readonly is: "refused"; readonly by: Refusal };
+  | { readonly is: "refused"; readonly by: Refusal; readonly sent: Draft };
 
 const NO_REFUSAL: Refusal = { at: new Map(), rest: [] };
 const WHOLE: JsonField = { kind: "json", path: [], title: "", required: true, nullable: false };
@@ -60,6 +61,7 @@ export function InputForm({ client, runId, nodeId, label, waiting, draft: kept, 
   const found = useMemo(() => hints(field, entered), [field, entered]);
   const unreadable = found.some((hint) => hint.unreadable);
   const by = sending.is === "refused" ? sending.by : NO_REFUSAL;
+  const afterClick = useAfterClick();
   const busy = sending.is === "sending" || sending.is === "taken";
 
   useEffect(() => {
@@ -73,7 +75,8 @@ export function InputForm({ client, runId, nodeId, label, waiting, draft: kept, 
     hints: new Map(
       found.filter(({ path }) => tried || left.has(keyOf(path))).map((hint) => [keyOf(hint.path), hint] as const),
     ),
-    refused: by.at,
+    // What was changed since is another answer.
+    refused: sending.is === "refused" ? unchanged(sending.by.at, sending.sent, entered) : NO_REFUSAL.at,
     onEnter: (next) => {
       if (whole !== null && typeof next === "string") {
         setWhole(next);
@@ -82,7 +85,7 @@ export function InputForm({ client, runId, nodeId, label, waiting, draft: kept, 
         onDraft(next);
       }
     },
-    onLeave: (path: Path) => setLeft((before) => new Set(before).add(keyOf(path))),
+    onLeave: (path: Path) => afterClick(() => setLeft((before) => new Set(before).add(keyOf(path)))),
   };
 
   const send = async (event: FormEvent) => {
@@ -97,7 +100,7 @@ export function InputForm({ client, runId, nodeId, label, waiting, draft: kept, 
       setSending({ is: "taken", paused: reply.status !== "running" });
     } catch (error) {
       if (!(error instanceof CallboardError)) throw error;
-      setSending({ is: "refused", by: refusal(error.message, field) });
+      setSending({ is: "refused", by: refusal(error.message, field), sent: entered });
     }
   };
 
@@ -113,8 +116,9 @@ export function InputForm({ client, runId, nodeId, label, waiting, draft: kept, 
 
   const toForm = () => {
     try {
-      if (whole !== null) entering.onEnter(whole);
-      setDraft(begin(form, JSON.parse(whole ?? "") as Json));
+      const next = begin(form, JSON.parse(whole ?? "") as Json);
+      setDraft(next);
+      onDraft(next);
     } catch {
       // What was written is no JSON: the form has what it had.
     }
@@ -138,11 +142,17 @@ export function InputForm({ client, runId, nodeId, label, waiting, draft: kept, 
         <div ref={refused} className="input-refused" role="alert" tabIndex={-1} data-testid="input-refused">
           <p>{t.refused}</p>
           <ul>
-            {[...by.at].map(([key, words]) => (
-              <li key={key}>
-                <strong>{nameOf(JSON.parse(key) as Path)}</strong>: {words}
-              </li>
-            ))}
+            {[...by.at].map(([key, words]) => {
+              const path = JSON.parse(key) as Path;
+              return (
+                <li key={key}>
+                  <button type="button" onClick={() => focusField(idOf(id, path))}>
+                    {nameOf(field, path) || t.answer}
+                  </button>
+                  : {words}
+                </li>
+              );
+            })}
             {by.rest.map((words) => (
               <li key={words}>{words}</li>
             ))}
@@ -150,7 +160,7 @@ export function InputForm({ client, runId, nodeId, label, waiting, draft: kept, 
         </div>
       )}
       <FieldView field={field} entering={entering} />
-      {form.kind === "any" && whole === null && <AsWhat field={form} asJson={asJson} onChange={setAsJson} id={id} />}
+      {form.kind === "any" && <AsWhat asJson={asJson} onChange={setAsJson} id={id} />}
       <footer className="input-foot">
         <button type="submit" className="button primary" data-testid="input-send" aria-disabled={busy || undefined}>
           {sending.is === "sending" ? t.sending : t.send}
@@ -170,7 +180,6 @@ export function InputForm({ client, runId, nodeId, label, waiting, draft: kept, 
 }
 
 interface AsWhatProps {
-  readonly field: AnyField;
   readonly asJson: boolean;
   readonly onChange: (asJson: boolean) => void;
   readonly id: string;
@@ -206,7 +215,24 @@ function Deadline({ until }: { until: number }) {
   );
 }
 
-/** A path as people read it: `to.street`, `tags[2]`. */
-function nameOf(path: Path): string {
-  return path.map((step, index) => (typeof step === "number" ? `[${step + 1}]` : index === 0 ? step : `.${step}`)).join("");
+/** A field as people know it, with what it is in: `Address › Street`, `Tags › 2`. */
+function nameOf(form: Field, path: Path): string {
+  const titles = new Map([...fieldsOf(form)].map((each) => [keyOf(each.path), each.title]));
+  const names = path.map((step, index) =>
+    typeof step === "number" ? String(step + 1) : titles.get(keyOf(path.slice(0, index + 1))) || step,
+  );
+  return names.join(" › ");
+}
+
+/** A group of controls is gone to by the first of them. */
+function focusField(id: string): void {
+  const element = document.getElementById(id);
+  const control = element?.matches("input, select, textarea") ? element : element?.querySelector("input, select, textarea");
+  if (control instanceof HTMLElement) control.focus();
+}
+
+/** The faults of fields in which nothing was changed since the answer was sent. */
+function unchanged(at: Refusal["at"], sent: Draft, entered: Draft): Refusal["at"] {
+  const same = (key: string) => partOf(sent, JSON.parse(key) as Path) === partOf(entered, JSON.parse(key) as Path);
+  return new Map([...at].filter(([key]) => same(key)));
 }

@@ -2,14 +2,13 @@
  * The nodes of a run that wait for a person, each with the form that answers it.
  *
  * Theory of operation: what a node asks is in its state, so a form is there for as long as the question is. What was
- * entered is kept beside the forms, by node: a pause takes the question away and asks it again later, and a long answer
- * must not be lost by that.
+ * entered is kept apart (`drafts.ts`), for the question may be taken away and asked again.
  */
 import type { Client, NodeState, RunState, Waiting } from "callboard";
-import { useMemo, useRef } from "react";
+import { useMemo } from "react";
 import { useText } from "../i18n";
 import { turns } from "../logs/filter";
-import type { Draft } from "./answer";
+import { draftOf, keepDraft } from "./drafts";
 import { InputForm } from "./InputForm";
 import "./input.css";
 import { inputText } from "./text";
@@ -24,7 +23,6 @@ interface Asking {
 /** The forms; nothing if no node waits. */
 export function WaitingNodes({ run, client }: { run: RunState; client: Client }) {
   const t = useText(inputText);
-  const drafts = useRef(new Map<string, Draft>());
   const asking = useMemo(() => waitingNodes(run.nodes), [run.nodes]);
   const labels = useMemo(() => new Map(run.graph?.nodes.map(({ id, label }) => [id, label])), [run.graph]);
   if (asking.length === 0) return null;
@@ -41,11 +39,8 @@ export function WaitingNodes({ run, client }: { run: RunState; client: Client })
             nodeId={nodeId}
             label={`${labels.get(nodeId) ?? nodeId}${turns(node.iteration)}`}
             waiting={waiting}
-            draft={drafts.current.get(question)}
-            onDraft={(draft) => {
-              if (draft === null) drafts.current.delete(question);
-              else drafts.current.set(question, draft);
-            }}
+            draft={draftOf(client, question)}
+            onDraft={(draft) => keepDraft(client, question, draft)}
           />
         );
       })}
