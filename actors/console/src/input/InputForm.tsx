@@ -162,7 +162,14 @@ export function InputForm({ client, runId, nodeId, label, waiting, draft: kept, 
       <FieldView field={field} entering={entering} />
       {form.kind === "any" && <AsWhat asJson={asJson} onChange={setAsJson} id={id} />}
       <footer className="input-foot">
-        <button type="submit" className="button primary" data-testid="input-send" aria-disabled={busy || undefined}>
+        <button
+          type="submit"
+          className="button primary"
+          data-testid="input-send"
+          aria-disabled={busy || undefined}
+          // Else the field loses the focus first, its hint moves this button, and the click meets nothing.
+          onMouseDown={(event) => event.preventDefault()}
+        >
           {sending.is === "sending" ? t.sending : t.send}
         </button>
         {form.kind !== "any" && form.kind !== "json" && (

@@ -1,0 +1,164 @@
+"""The console as a person meets it: a real Chromium, a real server in a process of its own."""
+
+from playwright.sync_api import expect
+
+from tests.console.conftest import kill, told
+from tests.console.graphs import edge, winding
+from tests.e2e.test_durability import node
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"name": {"type": "string", "minLength": 2}, "amount": {"type": "integer", "maximum": 100}},
+    "required": ["name", "amount"],
+}
+ASKING = {
+    "nodes": [node("s", "start"), node("ask", "input_request", prompt="Who, and how much?", schema=SCHEMA)],
+    "edges": [edge("s", "ask")],
+}
+
+
+def has_status(console, status):
+    """Wait until the page says so of its run."""
+    expect(console.find("run-status")).to_have_attribute("data-status", status)
+
+
+def held(server, open_console, graph):
+    """A run that waits before its first node, and its page."""
+    if server.process is None:
+        server.start()
+    run_id = server.run({**graph, "config": {"breakpoints": [graph["nodes"][0]["id"]]}})
+    console = open_console(f"/runs/{run_id}")
+    has_status(console, "paused")
+    expect(console.find(f"node-{graph['nodes'][0]['id']}")).to_have_attribute("data-held", "true")
+    return run_id, console
+
+
+def test_a_run_is_paused_outlives_its_server_and_completes(server, open_console):
+    """Each state is on the canvas as it comes; away is told and is over by itself; what was paused stays so."""
+    run_id, console = held(server, open_console, winding(300, length=40))
+    console.watch()
+    console.find("control-resume").click()
+    expect(console.find("node-done")).to_have_attribute("data-status", "success")
+    expect(console.find("edge-s-w0")).to_have_attribute("data-edge-state", "taken")
+    expect(console.find("edge-seen-no")).to_have_attribute("data-edge-state", "dead")
+    expect(console.find("node-after")).to_have_attribute("data-status", "skipped")
+    assert console.story("w1") == ["none", "running", "success"]
+    # One turn's end and the next one's beginning may be in the same frame.
+    story = console.story("body")
+    assert [turn for turn in range(3) if f"running {turn}" in story] == [0, 1, 2]
+    assert (story[0], story[-1]) == ("none", "success 2")
+    console.find("control-pause").click()
+    has_status(console, "paused")
+    console.agrees(run_id)
+    paused = told(server, run_id)
+    with console.alone():
+        port = kill(server)
+        expect(console.find("connection-state")).to_contain_text("away, retrying")
+        server.start("--port", port)
+        expect(console.find("connection-state")).to_have_attribute("data-state", "live")
+    has_status(console, "paused")
+    console.agrees(run_id)
+    assert told(server, run_id) == paused
+    console.find("control-resume").click()
+    has_status(console, "running")
+    console.find("control-stop").click()
+    has_status(console, "stopped")
+    console.agrees(run_id)
+
+
+def test_a_command_given_while_the_server_is_away_is_done_once_it_is_back(server, open_console):
+    """The page says that it waits; nobody has to click again."""
+    server.start()
+    run_id = server.run({"workflow_id": "later", **winding(300, length=20)})
+    console = open_console(f"/runs/{run_id}")
+    has_status(console, "running")
+    with console.alone():
+        port = kill(server)
+        expect(console.find("connection-state")).to_have_attribute("data-state", "away")
+        console.find("control-pause").click()
+        expect(console.find("asked")).to_contain_text("The server is away")
+        server.start("--port", port)
+        has_status(console, "paused")
+    console.agrees(run_id)
+    assert server.ask("GET", f"/api/runs/{run_id}")[1]["status"] == "paused"
+
+
+def test_two_pages_on_one_run_agree(server, open_console):
+    """What one does the other sees; so does one that comes late."""
+    run_id, one = held(server, open_console, winding(150))
+    other = open_console(f"/runs/{run_id}")
+    has_status(other, "paused")
+    one.agrees(run_id)
+    other.agrees(run_id)
+    other.find("control-resume").click()
+    has_status(one, "completed")
+    has_status(other, "completed")
+    late = open_console(f"/runs/{run_id}")
+    has_status(late, "completed")
+    for console in (one, other, late):
+        console.agrees(run_id)
+    assert one.drawn() == other.drawn() == late.drawn()
+    assert set(one.drawn()[0].values()) == {"success", "skipped"}
+    assert set(one.drawn()[1]) == {edge["id"] for edge in winding(1)["edges"]}
+
+
+def test_breakpoints_are_set_by_click_and_a_step_is_one_node(server, open_console):
+    """The run holds before the node that was clicked while it ran, and goes on node by node."""
+    row = [node(f"w{number}", "wait", duration=100) for number in range(4)]
+    edges = [edge("s", "w0"), *(edge(f"w{number}", f"w{number + 1}") for number in range(3))]
+    run_id, console = held(server, open_console, {"nodes": [node("s", "start"), *row], "edges": edges})
+    console.find("canvas").get_by_test_id("breakpoint-w2").click()
+    expect(console.find("node-w2")).to_have_attribute("data-breakpoint", "true")
+    console.find("control-resume").click()
+    expect(console.find("node-w1")).to_have_attribute("data-status", "success")
+    has_status(console, "paused")
+    expect(console.find("node-w2")).to_have_attribute("data-held", "true")
+    expect(console.find("run-cause")).to_contain_text("breakpoint")
+    assert console.drawn()[0] == {"s": "success", "w0": "success", "w1": "success", "w2": "pending"}
+    console.find("control-step").click()
+    expect(console.find("node-w2")).to_have_attribute("data-status", "success")
+    has_status(console, "paused")
+    assert "w3" not in console.drawn()[0]
+    console.find("open-w3").focus()
+    console.page.keyboard.press("b")
+    expect(console.find("node-w3")).to_have_attribute("data-breakpoint", "true")
+    console.page.keyboard.press("b")
+    expect(console.find("node-w3")).not_to_have_attribute("data-breakpoint", "true")
+    console.find("control-resume").click()
+    has_status(console, "completed")
+    console.agrees(run_id)
+
+
+def test_a_node_that_waits_for_a_person_is_answered_in_a_form(server, open_console):
+    """What the server refuses is told at its field; a right answer is the node's result."""
+    server.start()
+    run_id = server.run({"workflow_id": "asks", **ASKING})
+    console = open_console(f"/runs/{run_id}")
+    form = console.find("input-form-ask")
+    expect(form).to_contain_text("Who, and how much?")
+    form.get_by_label("name").fill("ada")
+    form.get_by_label("amount").fill("101")
+    form.get_by_test_id("input-send").click()
+    expect(form.get_by_test_id("input-refused")).to_contain_text("100")
+    form.get_by_label("amount").fill("7")
+    form.get_by_test_id("input-send").click()
+    has_status(console, "completed")
+    assert server.ask("GET", f"/api/runs/{run_id}/nodes/ask/result")[1] == {"name": "ada", "amount": 7}
+    expect(form).to_have_count(0)
+
+
+def test_a_server_with_a_token_is_entered_with_it(server, open_console):
+    """The page is there without it and asks; a wrong one is told; the right one opens, and is in no address."""
+    server.start("--token", "s3cret")
+    console = open_console("/connections", refused=True)
+    page = console.page
+    page.get_by_label("Token").fill("wrong")
+    page.get_by_role("button", name="Connect").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    page.get_by_label("Token").fill("s3cret")
+    page.get_by_role("button", name="Connect").click()
+    expect(console.find("connection-state")).to_have_attribute("data-state", "live")
+    expect(console.find("connection-row")).to_have_count(1)
+    page.reload()
+    expect(console.find("connection-state")).to_have_attribute("data-state", "live")
+    assert "s3cret" not in " ".join(console.asked)
