@@ -147,6 +147,74 @@ def test_a_node_that_waits_for_a_person_is_answered_in_a_form(server, open_conso
     expect(form).to_have_count(0)
 
 
+def test_a_run_that_has_ended_is_replayed_at_any_moment(server, open_console):
+    """The slider goes by events: at each the canvas is what the events up to it make of it."""
+    server.start()
+    run_id = server.run({"workflow_id": "past", **winding(20)})
+    server.until(run_id, "completed")
+    console = open_console(f"/runs/{run_id}/replay")
+    slider = console.find("replay-slider")
+    events = server.events(run_id)
+    expect(slider).to_have_attribute("aria-valuemax", str(len(events)))
+    assert console.drawn() == ({}, {})
+    slider.focus()
+    for turn in range(1, 30):
+        console.page.keyboard.press("ArrowRight")
+        if turn % 7 == 0:
+            expect(slider).to_have_attribute("aria-valuenow", str(turn + 1))
+            assert console.drawn()[0] == after(events, turn + 1)
+    box = slider.bounding_box()
+    console.page.mouse.click(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2)
+    seq = int(slider.get_attribute("aria-valuenow"))
+    assert 1 < seq < len(events)
+    assert console.drawn()[0] == after(events, seq)
+    console.page.keyboard.press("End")
+    expect(slider).to_have_attribute("aria-valuenow", str(len(events)))
+    console.agrees(run_id)
+    console.page.keyboard.press("Home")
+    console.find("replay-speed").select_option("max")
+    console.find("replay-play").click()
+    expect(slider).to_have_attribute("aria-valuenow", str(len(events)))
+    console.agrees(run_id)
+
+
+def after(events, seq):
+    """Node → newest status, after the events up to a seq."""
+    told = [event["payload"] for event in events[:seq] if event["type"].startswith("node.")]
+    return {said["node_id"]: said["status"] for said in told}
+
+
+def test_logs_messages_and_connections_are_shown(server, open_console):
+    """The log is filtered and searched, what is said on the wire can be read, and this page is among the connected."""
+    server.start()
+    loud = [node("s", "start"), node("a", "log", message="quite fine"), node("b", "log", message="hm", level="warn")]
+    run_id = server.run({"workflow_id": "loud", "nodes": loud, "edges": [edge("s", "a"), edge("a", "b")]})
+    console = open_console(f"/runs/{run_id}")
+    console.find("tab-log").click()
+    panel = console.find("log-panel")
+    server.until(run_id, "completed")
+    levels = [event["payload"]["level"] for event in server.events(run_id) if event["type"] == "execution.log"]
+    assert levels.count("warn") == 1
+    expect(panel.get_by_test_id("log-line")).to_have_count(len(levels))
+    panel.get_by_test_id("log-level-info").click()
+    expect(panel.get_by_test_id("log-line")).to_have_count(len(levels) - levels.count("info"))
+    expect(panel.get_by_test_id("log-line").filter(has_text="hm")).to_have_count(1)
+    panel.get_by_test_id("log-level-info").click()
+    panel.get_by_test_id("log-search").fill("FINE")
+    expect(panel.get_by_test_id("log-line")).to_have_count(1)
+    console.page.get_by_role("link", name="Messages").click()
+    console.find("message-type").select_option("workflow.subscribe")
+    row = console.find("message-row").first
+    row.click()
+    expect(console.find("message-detail")).to_contain_text(run_id)
+    console.page.get_by_role("link", name="Connections").click()
+    expect(console.find("connection-row")).to_have_count(1)
+    other = open_console("/connections")
+    expect(other.find("connection-row")).to_have_count(2)
+    expect(console.find("connection-row")).to_have_count(2)
+    expect(console.page.locator("[data-testid=connection-row][data-own=true]")).to_have_count(1)
+
+
 def test_a_server_with_a_token_is_entered_with_it(server, open_console):
     """The page is there without it and asks; a wrong one is told; the right one opens, and is in no address."""
     server.start("--token", "s3cret")

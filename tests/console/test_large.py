@@ -1,0 +1,67 @@
+"""A thousand nodes at once: the page goes on drawing, and answers."""
+
+import time
+
+from playwright.sync_api import expect
+
+from tests.console.conftest import ARTIFACTS
+from tests.console.graphs import edge
+from tests.e2e.test_durability import node
+
+CHAINS = 25
+LENGTH = 40
+
+FRAME_P95_MS = 250
+FRAME_MOST_MS = 2_000
+ANSWER_S = 3.0
+"""What nobody would bear. Two cores that have other things to do draw without a graphics card here; the figures are
+printed, and kept beside the pictures."""
+
+
+def thousand(duration):
+    """A thousand waits in chains, beside each other."""
+    chains = [[f"c{chain}-{place}" for place in range(LENGTH)] for chain in range(CHAINS)]
+    nodes = [node("s", "start"), *(node(name, "wait", duration=duration) for chain in chains for name in chain)]
+    edges = [edge(before, name) for chain in chains for before, name in zip(["s", *chain], chain, strict=False)]
+    return {"nodes": nodes, "edges": edges}
+
+
+def test_a_thousand_nodes_stay_responsive(server, open_console, capsys):
+    """While all of them run, frames come, a click is answered, and in the end the canvas is right."""
+    server.start()
+    run_id = server.run({"workflow_id": "large", **thousand(120), "config": {"breakpoints": ["s"]}})
+    console = open_console(f"/runs/{run_id}")
+    page = console.page
+    expect(console.find("run-status")).to_have_attribute("data-status", "paused")
+    expect(console.find("node-c0-0")).to_be_attached()
+    page.evaluate(
+        """() => {
+            window.frames = [];
+            let before = performance.now();
+            const draw = (now) => { window.frames.push(now - before); before = now; requestAnimationFrame(draw); };
+            requestAnimationFrame(draw);
+        }"""
+    )
+    console.find("control-resume").click()
+    expect(console.find("node-c0-4")).to_have_attribute("data-status", "success")
+    began = time.monotonic()
+    console.find("open-c0-0").click()
+    expect(console.find("inspector")).to_contain_text("c0-0")
+    answered = time.monotonic() - began
+    page.mouse.move(500, 350)
+    for _ in range(5):
+        page.mouse.wheel(0, -200)
+    expect(console.find("run-status")).to_have_attribute("data-status", "completed", timeout=60_000)
+    frames = sorted(page.evaluate("() => window.frames.splice(0)"))
+    p50, p95, most = (frames[int((len(frames) - 1) * part)] for part in (0.5, 0.95, 1))
+    figures = f"1,001 nodes: {len(frames)} frames, p50 {p50:.0f} ms, p95 {p95:.0f} ms, longest {most:.0f} ms; "
+    figures += f"a click was answered in {answered:.2f} s"
+    with capsys.disabled():
+        print(f"\n{figures}")
+    console.shot("large")
+    (ARTIFACTS / "console-large.txt").write_text(figures + "\n")
+    assert p95 < FRAME_P95_MS
+    assert most < FRAME_MOST_MS
+    assert answered < ANSWER_S
+    # In sight are some of them; the table has all.
+    assert console.find("run-summary").inner_text().count("1001 succeeded") == 1
