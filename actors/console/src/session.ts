@@ -19,6 +19,9 @@ export type SessionState =
   | { readonly is: "token"; readonly wrong: boolean }
   | { readonly is: "open"; readonly client: Client };
 
+/** Lines of a run's log that are kept while it is followed; the replay has all of them. */
+export const RUN_LOG_LIMIT = 10_000;
+
 const TOKEN = "callboard.token";
 const SESSION = "callboard.session";
 
@@ -68,6 +71,7 @@ async function enter(next: string | undefined): Promise<void> {
     dialect: "camel",
     batch: true,
     sessionId: sessionId(),
+    runLogLimit: RUN_LOG_LIMIT,
     ...(next === undefined ? {} : { token: next }),
   });
   client.on("state", () => {

@@ -31,6 +31,8 @@ const keyOf = (line: LogLine): number => line.seq;
 export interface LogPanelProps {
   /** Ascending by seq. */
   readonly lines: readonly LogLine[];
+  /** There were older lines, which are not kept here. */
+  readonly cut?: boolean;
   /** A node's id was chosen. Absent: ids are only shown. */
   readonly onNode?: (nodeId: string) => void;
   /** A line's time was chosen. Absent: times are only shown. */
@@ -40,7 +42,7 @@ export interface LogPanelProps {
 }
 
 /** The panel. As high as its container, which has to have a height. */
-export function LogPanel({ lines, onNode, onSeq, name = "log" }: LogPanelProps) {
+export function LogPanel({ lines, cut = false, onNode, onSeq, name = "log" }: LogPanelProps) {
   const t = useText(logText);
   const id = useId();
   const [levels, setLevels] = useState(EVERY_LEVEL);
@@ -101,6 +103,7 @@ export function LogPanel({ lines, onNode, onSeq, name = "log" }: LogPanelProps) 
         />
         <span className="muted number log-found" role="status" data-testid="log-found">
           {t.found(shown.length, lines.length)}
+          {cut && ` · ${t.cut}`}
         </span>
         <CopyButton className="button quiet" label={t.copy} text={() => asText(shown)} />
         <button type="button" className="button quiet" onClick={() => download(asText(shown), `${name}.log`)}>

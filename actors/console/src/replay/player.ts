@@ -2,8 +2,8 @@
  * Where a replay that plays is, one frame after another.
  *
  * Theory of operation: a place is an index and a position on the run's clock, which is at or behind that event and before
- * the next. A speed moves the position, and the index follows; `max` leaves time out and moves the index, by so many
- * events that the whole takes some seconds.
+ * the next. A speed moves the position, and the index follows; `max` leaves the run's clock out and moves the index, so
+ * that the whole takes some seconds.
  */
 import type { Timeline } from "./timeline";
 
@@ -18,8 +18,8 @@ export interface Place {
   readonly position: number;
 }
 
-/** Frames in which `max` shows everything: some 8 s at 60 a second. */
-const MAX_FRAMES = 480;
+/** How long `max` takes for everything, if a frame for each event takes longer. */
+const MAX_MS = 8000;
 
 /** The place right at an event; one beyond the ends is the end. */
 export function placeAt(timeline: Timeline, index: number): Place {
@@ -40,7 +40,7 @@ export function placeOn(timeline: Timeline, position: number): Place {
  */
 export function play(timeline: Timeline, place: Place, speed: Speed, elapsed: number): Place {
   if (speed === "max") {
-    return placeAt(timeline, place.index + Math.max(1, Math.ceil(timeline.positions.length / MAX_FRAMES)));
+    return placeAt(timeline, place.index + Math.max(1, Math.ceil((timeline.positions.length * elapsed) / MAX_MS)));
   }
   return placeOn(timeline, place.position + elapsed * speed);
 }

@@ -1,10 +1,11 @@
 /**
  * The recording of a run, fetched by the page of its history, and for as long as the run goes on, kept up with it.
  *
- * Theory of operation: history comes over HTTP, a thousand events at a time. Of a run that goes on the client's own
- * subscription rings the bell; what has happened is fetched the same way, so there is one source and no gap.
+ * Theory of operation: history comes over HTTP, a thousand events at a time. A run that turns out to go on is followed
+ * by the client as well, which rings the bell: what has happened is fetched the same way, so there is one source and no
+ * gap.
  */
-import type { Client, Graph } from "callboard";
+import { HttpFailure, type Client, type Graph, type Run } from "callboard";
 import { useEffect, useState } from "react";
 import { Recording } from "./recording";
 
@@ -37,11 +38,15 @@ export function useRecording(client: Client, runId: string): Recorded {
     let fetching = false;
     let again = false;
     let over = false;
+    let bell: Run | null = null;
 
     const fetchPages = async () => {
       if (recording === null) {
-        // Of a run that was started before graphs were kept there is none: it is shown without its canvas.
-        graph = await client.graph(runId).catch(() => undefined);
+        graph = await client.graph(runId).catch((error: unknown) => {
+          // Of a run that was started before graphs were kept there is none: it is shown without its canvas.
+          if (error instanceof HttpFailure) return undefined;
+          throw error;
+        });
         recording = new Recording(runId, graph);
       }
       for (;;) {
@@ -65,6 +70,8 @@ export function useRecording(client: Client, runId: string): Recorded {
           again = false;
           await fetchPages();
         } while (again && !over && !signal.aborted);
+        if (over) leave();
+        else follow();
       } catch (error) {
         if (signal.aborted) return;
         const code = error instanceof Error && "code" in error ? String(error.code) : "";
@@ -73,27 +80,30 @@ export function useRecording(client: Client, runId: string): Recorded {
       } finally {
         fetching = false;
       }
-      if (over) leave();
     };
 
-    const run = client.state === "closed" ? null : client.run(runId);
-    const off = run?.subscribe(() => {
-      if (run.current.lastSeq > (recording?.lastSeq ?? 0)) void fetchRest();
-    });
+    let off = () => {};
+    const follow = () => {
+      if (bell !== null || recording === null || signal.aborted || client.state === "closed") return;
+      const run = client.run(runId);
+      bell = run;
+      off = run.subscribe(() => {
+        if (run.current.lastSeq > (recording?.lastSeq ?? 0)) void fetchRest();
+      });
+    };
+    const leave = () => {
+      off();
+      bell?.close();
+      bell = null;
+    };
+    // What could not be fetched because the server was away is fetched when it is back.
     const offState = client.on("state", ({ state }) => {
       if (state === "live" && !over) void fetchRest();
     });
-    let left = false;
-    const leave = () => {
-      if (left) return;
-      left = true;
-      off?.();
-      offState();
-      run?.close();
-    };
     void fetchRest();
     return () => {
       leaving.abort();
+      offState();
       leave();
     };
   }, [client, runId]);

@@ -6,6 +6,7 @@ import { JsonTree } from "../json/JsonTree";
 import { LogPanel } from "../logs/LogPanel";
 import { Files } from "./Files";
 import { NodeTable, type NodeTableProps } from "./NodeTable";
+import { RUN_LOG_LIMIT } from "../session";
 import { useOfRun } from "./run";
 import { Splitter, useSize } from "./Splitter";
 import { runText } from "./text";
@@ -79,7 +80,7 @@ function moveAlongTabs(event: React.KeyboardEvent<HTMLElement>): void {
 
 function RunLog({ run, onNode }: { run: Run; onNode: (id: string) => void }) {
   const lines = useOfRun(run, (state) => state.logs);
-  return <LogPanel lines={lines} onNode={onNode} name={`log-${run.current.runId}`} />;
+  return <LogPanel lines={lines} cut={lines.length >= RUN_LOG_LIMIT} onNode={onNode} name={`log-${run.current.runId}`} />;
 }
 
 function Results({ run }: { run: Run }) {
