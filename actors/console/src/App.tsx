@@ -3,10 +3,12 @@ import { ConnectionsPage } from "./connections/ConnectionsPage";
 import { MessagesPage } from "./messages/MessagesPage";
 import { ReplayPage } from "./replay/ReplayPage";
 import { RunPage } from "./run/RunPage";
+import { RunsPage } from "./runs/RunsPage";
 import { Header } from "./shell/Header";
 import { NotFound } from "./shell/NotFound";
 import { TokenForm } from "./shell/TokenForm";
 import { shellText } from "./shell/text";
+import { StartPage } from "./start/StartPage";
 import { useText } from "./i18n";
 import { useRoute, type Route } from "./route";
 import { useSession } from "./session";
@@ -34,6 +36,10 @@ export function App() {
 
 function Page({ route }: { route: Route }) {
   switch (route.page) {
+    case "runs":
+      return <RunsPage query={route.query} />;
+    case "new":
+      return <StartPage fromRun={route.query.get("run")} />;
     case "run":
       return <RunPage runId={route.runId} selected={route.query.get("node")} />;
     case "replay":

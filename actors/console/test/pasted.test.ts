@@ -26,6 +26,11 @@ describe("a workflow is found in", () => {
   });
 });
 
+test("a run that was started by connections is started by them again", () => {
+  const read = readPasted(JSON.stringify({ run_id: "r", workflow_id: "w", nodes, edges, config: {}, needs_start: false }));
+  expect(read).toEqual({ pasted: { workflow: { nodes, connections: edges }, config: {}, workflowId: "w" } });
+});
+
 describe("what is no workflow says why", () => {
   test.each(['{\n  "nodes": [,]\n}', '{"nodes": [', ""])("a text that is no JSON: %j", (text) => {
     const read = readPasted(text);
@@ -37,6 +42,7 @@ describe("what is no workflow says why", () => {
     ["3", { why: "not_an_object" }],
     ["{}", { why: "no_nodes" }],
     ['{"nodes": {}}', { why: "not_a_list", key: "nodes" }],
+    ['{"nodes": [], "edges": [1], "connections": [1]}', { why: "both" }],
     ['{"nodes": [], "connections": {"a": {"main": []}}}', { why: "not_a_list", key: "connections" }],
   ])("%s", (text, fault) => {
     expect(readPasted(text)).toEqual({ fault });

@@ -49,6 +49,8 @@ export interface CanvasProps {
 
 /** From so many nodes on only those in sight are drawn. */
 const MANY_NODES = 200;
+/** A map of fewer nodes than these would only cover some of them. */
+const FEW_NODES = 24;
 /** Below this zoom nobody can read the words. */
 const FAR = 0.42;
 const FIT = { padding: 0.08, maxZoom: 1.1 };
@@ -100,7 +102,7 @@ function Drawing({ graph, source, marks = NO_MARKS, onSelect, onBreakpoint }: Ca
           >
             <Background gap={22} />
             <Controls showInteractive={false} fitViewOptions={FIT} />
-            <MiniMap nodeComponent={MapNode} pannable zoomable ariaLabel={t.map} />
+            {graph.nodes.length > FEW_NODES && <MiniMap nodeComponent={MapNode} pannable zoomable ariaLabel={t.map} />}
           </ReactFlow>
         </div>
       </ActionsContext>
@@ -175,8 +177,8 @@ interface Drawn {
 let drawings = 0;
 
 function draw(graph: Graph, layout: Layout): Drawn {
-  const ports = portsOf(graph);
   const down = layout.direction === "down";
+  const ports = portsOf(graph, layout, down);
   const byDepth = [...graph.nodes].sort((a, b) => depthOf(a, layout) - depthOf(b, layout));
   return {
     key: String((drawings += 1)),
@@ -234,15 +236,18 @@ function flowNode(node: GraphNode, layout: Layout, ports: readonly string[], dow
   };
 }
 
-/** The ports that edges leave a node by, in the order of the edges. */
-function portsOf(graph: Graph): Map<string, string[]> {
-  const ports = new Map<string, string[]>();
-  for (const edge of graph.edges) {
-    const known = ports.get(edge.source);
-    if (known === undefined) ports.set(edge.source, [edge.sourcePort]);
-    else if (!known.includes(edge.sourcePort)) known.push(edge.sourcePort);
+/** The ports that edges leave a node by, in the order of where they lead, so that edges do not cross at once. */
+function portsOf(graph: Graph, layout: Layout, down: boolean): Map<string, string[]> {
+  const leads = new Map<string, Map<string, number>>();
+  for (const { source, target, sourcePort } of graph.edges) {
+    const { x, y } = layout.places.get(target)!;
+    const ports = leads.get(source) ?? new Map<string, number>();
+    leads.set(source, ports);
+    ports.set(sourcePort, Math.min(ports.get(sourcePort) ?? Infinity, down ? x : y));
   }
-  return ports;
+  return new Map(
+    [...leads].map(([id, ports]) => [id, [...ports].sort(([, one], [, other]) => one - other).map(([port]) => port)]),
+  );
 }
 
 function labels(t: (typeof canvasText)["en"]): Partial<AriaLabelConfig> {

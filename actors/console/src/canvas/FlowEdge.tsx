@@ -6,6 +6,7 @@
 import { getBezierPath, getSmoothStepPath, type Edge, type EdgeProps } from "@xyflow/react";
 import { memo } from "react";
 import type { GraphEdge } from "../graph/model";
+import { NODE_SIZE } from "../graph/sizes";
 import { useText } from "../i18n";
 import { useCanvasStore, useEdgeState } from "./source";
 import { canvasText } from "./text";
@@ -17,6 +18,10 @@ export type FlowEdge = Edge<{ readonly edge: GraphEdge }, "flow">;
 const MOST_LABEL = 16;
 const SILENT = new Set(["out", "output", "source", "main", "right", "left", "top", "bottom", "a", "b"]);
 const LABEL_CHAR = 6.6;
+/** Pixels from the nodes that an edge goes around. */
+const BEYOND = 18;
+
+type Ends = Pick<EdgeProps, "sourceX" | "sourceY" | "targetX" | "targetY" | "sourcePosition" | "targetPosition">;
 
 const FlowEdgeView = memo(function FlowEdgeView(props: EdgeProps<FlowEdge>) {
   const { sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, data } = props;
@@ -25,8 +30,7 @@ const FlowEdgeView = memo(function FlowEdgeView(props: EdgeProps<FlowEdge>) {
   const state = useEdgeState(props.id);
   const problems = store.edgeProblems(props.id);
   const ends = { sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition };
-  const backwards = sourcePosition === "right" ? targetX < sourceX : targetY < sourceY;
-  const [path, x, y] = backwards ? getSmoothStepPath({ ...ends, borderRadius: 14, offset: 26 }) : getBezierPath(ends);
+  const [path, x, y] = pathOf(ends);
   const label = labelOf(data?.edge);
   return (
     <g className="flow-edge" data-testid={`edge-${props.id}`} data-edge-state={state} data-wrong={problems !== undefined || undefined}>
@@ -73,6 +77,19 @@ export function Arrows() {
       </defs>
     </svg>
   );
+}
+
+/** An edge that leads back goes around its nodes, above them or to their right; any other one goes straight. */
+function pathOf(ends: Ends): readonly [path: string, labelX: number, labelY: number, ...rest: unknown[]] {
+  const { sourceX, sourceY, targetX, targetY, sourcePosition } = ends;
+  const bend = { borderRadius: 14, offset: 22 };
+  if (sourcePosition === "right" && targetX < sourceX) {
+    return getSmoothStepPath({ ...ends, ...bend, centerY: Math.min(sourceY, targetY) - NODE_SIZE.height / 2 - BEYOND });
+  }
+  if (sourcePosition === "bottom" && targetY < sourceY) {
+    return getSmoothStepPath({ ...ends, ...bend, centerX: Math.max(sourceX, targetX) + NODE_SIZE.width / 2 + BEYOND });
+  }
+  return getBezierPath(ends);
 }
 
 function labelOf(edge: GraphEdge | undefined): string {

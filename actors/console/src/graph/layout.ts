@@ -26,6 +26,8 @@ export interface Layout {
   readonly frames: ReadonlySet<string>;
 }
 
+/** Between nodes at an editor's places: room for the head and the label of an edge. */
+const LEAST_GAP: Point = { x: 48, y: 20 };
 const NOTE_SIZE: Size = { width: 200, height: 90 };
 /** Above what is inside of a frame: its title. */
 const FRAME_TITLE = 40;
@@ -115,7 +117,7 @@ function stretchFor(points: readonly Point[]): number | null {
       const dx = Math.abs(one.x - points[other]!.x);
       const dy = Math.abs(one.y - points[other]!.y);
       // Far enough apart in one of both directions is enough.
-      const wanted = Math.min((NODE_SIZE.width + 16) / dx, (NODE_SIZE.height + 12) / dy);
+      const wanted = Math.min((NODE_SIZE.width + LEAST_GAP.x) / dx, (NODE_SIZE.height + LEAST_GAP.y) / dy);
       if (!(wanted <= MOST_STRETCH)) return null;
       stretch = Math.max(stretch, wanted);
     }

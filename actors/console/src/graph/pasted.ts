@@ -29,6 +29,8 @@ export type PasteFault =
   | { readonly why: "not_json"; readonly message: string }
   | { readonly why: "not_an_object" }
   | { readonly why: "no_nodes" }
+  /** There are `edges` and `connections`: which of them are meant? */
+  | { readonly why: "both" }
   | { readonly why: "not_a_list"; readonly key: string };
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -59,12 +61,14 @@ export function readPasted(text: string): { readonly pasted: Pasted } | { readon
   const listOf = (key: string) => (Array.isArray(graph[key]) ? (graph[key] as unknown[]) : []);
   const config = around.map((each) => each.config).find(isFields) ?? {};
   const connections = listOf("connections");
+  // Of a run that was started by `connections` the server tells `edges`, and that it needs no start node.
+  const asConnections = connections.length > 0 || graph.needs_start === false;
+  if (connections.length > 0 && listOf("edges").length > 0) return { fault: { why: "both" } };
   return {
     pasted: {
-      workflow:
-        connections.length > 0 && listOf("edges").length === 0
-          ? { nodes: listOf("nodes"), connections }
-          : { nodes: listOf("nodes"), edges: listOf("edges"), ...(connections.length > 0 ? { connections } : {}) },
+      workflow: asConnections
+        ? { nodes: listOf("nodes"), connections: connections.length > 0 ? connections : listOf("edges") }
+        : { nodes: listOf("nodes"), edges: listOf("edges") },
       config,
       workflowId: workflowIdOf(around, graph),
     },

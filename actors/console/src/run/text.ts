@@ -5,7 +5,7 @@ export const runText = texts(
   {
     run: (workflow: string) => `Run of ${workflow}`,
     runId: "Run",
-    copyId: "Copy the run's id",
+    copyId: "Copy",
     status: "Status",
     statuses: {
       pending: "pending",
@@ -105,7 +105,7 @@ export const runText = texts(
   {
     run: (workflow) => `${workflow} 的运行`,
     runId: "运行",
-    copyId: "复制运行编号",
+    copyId: "复制",
     status: "状态",
     statuses: {
       pending: "待开始",
