@@ -11,8 +11,8 @@ from tests.e2e.test_durability import node
 CHAINS = 25
 LENGTH = 40
 
-FRAME_P95_MS = 250
-FRAME_MOST_MS = 2_000
+FRAME_P50_MS = 250
+FRAME_P95_MS = 1_000
 ANSWER_S = 3.0
 """What nobody would bear. Two cores that have other things to do draw without a graphics card here; the figures are
 printed, and kept beside the pictures."""
@@ -60,8 +60,8 @@ def test_a_thousand_nodes_stay_responsive(server, open_console, capsys):
         print(f"\n{figures}")
     console.shot("large")
     (ARTIFACTS / "console-large.txt").write_text(figures + "\n")
+    assert p50 < FRAME_P50_MS
     assert p95 < FRAME_P95_MS
-    assert most < FRAME_MOST_MS
     assert answered < ANSWER_S
     # In sight are some of them; the table has all.
     assert console.find("run-summary").inner_text().count("1001 succeeded") == 1
