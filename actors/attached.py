@@ -8,7 +8,7 @@ slow reader of stdout delays nothing but this command.
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +27,7 @@ from protocol.dialects.text import dumps
 from protocol.messages import ControlReply, RunList, RunSummary
 from protocol.states import ENDED, RunStatus
 
-__all__ = ["Where", "list_history", "show_history", "steer", "watch"]
+__all__ = ["Where", "breakpoints", "list_history", "show_history", "steer", "watch"]
 
 PATIENCE_SECONDS: Final = 2.0
 """For the first connection."""
@@ -91,6 +91,20 @@ async def steer(where: Where, name: str, action: Literal["pause", "resume", "sto
         the exit status: 0 accepted, 1 refused, 2 there is no such run or server.
     """
     return await _at(where, partial(_steer, name=name, action=action, how=how))
+
+
+async def breakpoints(where: Where, name: str, node_ids: Sequence[str] | None) -> int:
+    """Set the breakpoints of a run, and say which hold then.
+
+    Args:
+        where: the server.
+        name: the id of the run, or of a workflow: its latest run.
+        node_ids: all that are to hold; None: those that do stay as they are.
+
+    Returns:
+        the exit status: 0 accepted, 1 refused, 2 there is no such run or server.
+    """
+    return await _at(where, partial(_breakpoints, name=name, node_ids=node_ids))
 
 
 async def list_history(where: Where, *, status: RunStatus | None, workflow_id: str, limit: int, as_json: bool) -> int:
@@ -174,6 +188,21 @@ async def _steer(client: Client, *, name: str, action: Literal["pause", "resume"
         return FAILED
     changed = f"{reply.was} → {reply.status}" if reply.was != reply.status else f"{reply.status} already"
     sys.stdout.write(f"run {run.id}: {changed}\n")
+    return COMPLETED
+
+
+async def _breakpoints(client: Client, *, name: str, node_ids: Sequence[str] | None) -> int:
+    run = await _find(client, name)
+    if node_ids is None:
+        held = (await client.snapshot(run_id=run.id)).breakpoints
+    else:
+        reply = await run.set_breakpoints(node_ids)
+        if not reply.ok:
+            sys.stderr.write(f"callboard: breakpoints of run {run.id} refused: {reply.error}\n")
+            return FAILED
+        held = reply.breakpoints or ()
+    said = f"breakpoints {', '.join(held)}" if held else "no breakpoints"
+    sys.stdout.write(f"run {run.id}: {said}\n")
     return COMPLETED
 
 

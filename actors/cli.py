@@ -338,6 +338,27 @@ def stop_command(*, run: str, force: bool, server: str, token: str | None) -> in
     return _steer(server, token, run, "stop", force=force)
 
 
+@cli.command("breakpoints")
+@arguments.run
+@click.argument("nodes", metavar="[NODE]...", nargs=-1)
+@click.option("--none", "clear", is_flag=True, help="Take all of them away.")
+@arguments.at_server
+def breakpoints_command(*, run: str, nodes: tuple[str, ...], clear: bool, server: str, token: str | None) -> int:
+    """Have RUN (a run, or the latest of a workflow) pause before each NODE, and before no other.
+
+    Without a NODE: say before which it does. A node that runs already is not stopped; a run that is paused stays so
+    until it is resumed, wherever its breakpoints are.
+
+    \b
+    Exit status: 0 accepted; 1 refused; 2 no such run or server.
+    """  # noqa: D301  click has to see the backspace
+    if nodes and clear:
+        raise click.UsageError("either NODE or --none: these nodes, or no node at all")
+    from actors.attached import Where, breakpoints
+
+    return _in_trio(partial(breakpoints, Where(server, token), run, nodes if nodes or clear else None))
+
+
 @cli.command("history")
 @click.argument("run", metavar="[RUN]", required=False)
 @click.option("--status", type=click.Choice([str(status) for status in RunStatus]), help="Only runs in this state.")

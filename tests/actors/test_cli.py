@@ -21,6 +21,10 @@ GOOD = {
 BAD = {"nodes": [{"id": "a", "type": "start"}, {"id": "a", "type": "wiat"}], "edges": [{"source": "x", "target": "a"}]}
 
 
+STOPS = ("breakpoints", "r1", "a", "--none")
+"""Some, or none: not both."""
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """An empty working directory, and no variables of ours."""
@@ -70,7 +74,9 @@ def test_help_is_there(callboard, command):
     assert ("Exit status" in out) == (command in {("serve",), ("run",), ("chaos",), ("validate",)})
 
 
-@pytest.mark.parametrize("args", [("fly",), ("serve", "--fly"), ("run",), ("run", "nowhere.json"), ("validate",)])
+@pytest.mark.parametrize(
+    "args", [("fly",), ("serve", "--fly"), ("run",), ("run", "nowhere.json"), ("validate",), STOPS]
+)
 def test_wrong_usage_is_status_2(callboard, args):
     """With a word on stderr, and no traceback."""
     status, out, err = callboard(*args)

@@ -24,7 +24,7 @@ from actors.errors import (
 from actors.feed import ROOM
 from protocol.dialects import DIALECTS
 from protocol.errors import InvalidWorkflow
-from protocol.messages import NodeChanged, RunChanged, RunEnded, RunStarted
+from protocol.messages import Logged, NodeChanged, RunChanged, RunEnded, RunStarted
 from protocol.states import RunStatus
 
 URL = "ws://localhost"
@@ -191,6 +191,8 @@ async def test_a_run_is_steered(cable, autojump_clock):
         async for event in run:
             if isinstance(event, RunChanged) and event.status is RunStatus.PAUSED:
                 break
+        held = await run.set_breakpoints(["w"])
+        assert (held.ok, held.status, held.breakpoints) == (True, RunStatus.PAUSED, ("w",))
         assert (await run.resume()).ok
         assert (await run.send_input("w", 1)).ok in {True, False}
         assert (await run.stop(force=True)).status is RunStatus.STOPPING
@@ -431,6 +433,27 @@ async def test_a_command_whose_answer_was_lost_is_done_once(house, autojump_cloc
         await other.wait()
         events = (await house.runtime.journal.load(other.id, 0, 1000)).events
         assert [event.status for event in events if isinstance(event, RunChanged)].count(RunStatus.PAUSING) == 1
+        if uncut:
+            break
+    assert budget > 500
+
+
+async def test_breakpoints_whose_answer_was_lost_are_set_once(house, autojump_clock):
+    """Wherever the connection is cut they are told to everybody once."""
+    for budget in itertools.count(200, 13):
+        other = await house.runtime.start(graph(wait=60_000), workflow_id=f"w{budget}")
+        cable = Cable(house, itertools.chain([budget], itertools.repeat(None)))
+        async with cable.client() as client:
+            reply = await client.run(run_id=other.id).set_breakpoints(["w"])
+            assert (reply.ok, reply.status, reply.breakpoints) == (True, RunStatus.RUNNING, ("w",))
+            assert (await client.snapshot(run_id=other.id)).breakpoints == ("w",)
+            uncut = len(cable.leads) == 1
+        await other.stop()
+        await other.wait()
+        events = (await house.runtime.journal.load(other.id, 0, 1000)).events
+        assert [event.context for event in events if isinstance(event, Logged) and event.context] == [
+            {"breakpoints": ["w"]}
+        ]
         if uncut:
             break
     assert budget > 500

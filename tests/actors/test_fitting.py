@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import attrs
 import pytest
 
 from actors.fitting import PAYLOAD_BYTES, RESULT_BYTES, fit, fitted, parts
@@ -118,6 +119,7 @@ PROBLEMS = tuple(
         Validated(ok=False, errors=PROBLEMS, warnings=PROBLEMS),
         Validated(ok=False, errors=(Problem(code="cycle", message="a" * 2 * MIB, path="x" * 2 * MIB),)),
         ControlReply(action="stop", ok=False, error="x" * 2 * MIB, summary=ended({}, error="x" * 2 * MIB).summary),
+        ControlReply(action="breakpoints", ok=True, breakpoints=tuple(f"{n:01000}" for n in range(2_000))),
         InputReply(ok=False, node_id="a", error="x" * 2 * MIB),
         ErrorReply(code="unknown_workflow", message="\x00" * 2 * MIB),
         RunList(
@@ -221,6 +223,18 @@ def test_a_large_snapshot_comes_in_parts_that_are_the_whole(whole: Snapshot, dia
     assert [node_id for page in pages for node_id in page.nodes] == list(whole.nodes)
     assert [edge_id for page in pages for edge_id in page.edges] == list(whole.edges)
     assert [name for page in pages for name in page.variables] == list(whole.variables)
+
+
+def test_no_part_of_a_snapshot_is_too_large_for_its_breakpoints(dialect: Dialect):
+    """Each part says them, as far as there is room for them and for what else it carries."""
+    few = tuple(f"{n:01000}" for n in range(100))
+    for breakpoints in (few, tuple(f"{n:01000}" for n in range(20_000)), tuple(f"n{n}" for n in range(50_000))):
+        pages = parts(dialect, attrs.evolve(snapshot(20_000), breakpoints=breakpoints))
+        assert [node_id for page in pages for node_id in page.nodes] == [f"n{n}" for n in range(20_000)]
+        assert all(len(dialect.encode(page, id="s" * 100 + ":12")) <= MIB - 1024 for page in pages)
+        for page in pages:
+            assert page.breakpoints[:3] == breakpoints[:3]
+            assert (breakpoints is few) == (page.breakpoints == breakpoints)
 
 
 def test_a_snapshot_with_one_large_thing_stays_one_message(dialect: Dialect):

@@ -300,6 +300,43 @@ async def test_a_run_is_paused_resumed_and_stopped(house, autojump_clock):
     assert (await house.call(f"POST {path}/explode"))[0] == 404
 
 
+async def test_a_run_is_stepped(house, autojump_clock):
+    """`step` goes by one node; of a run that is not paused it is refused."""
+    _, _, started = await house.call("POST /api/runs", body(workflow_id="w", **GRAPH))
+    path = f"/api/runs/{started['run_id']}"
+    status, _, said = await house.call(f"POST {path}/resume", body(step=True))
+    assert (status, said["ok"], said["was"], said["error"]["code"]) == (409, False, "running", "refused")
+    await house.call(f"POST {path}/pause")
+    await trio.sleep(0.1)
+    status, _, said = await house.call(f"POST {path}/resume", body(step=True))
+    assert (status, said["ok"], said["was"], said["status"]) == (200, True, "paused", "running")
+    await trio.sleep(0.1)
+    _, _, shown = await house.call(f"GET {path}")
+    assert (shown["status"], shown["reason"], shown["node_id"]) == ("pausing", "step", "w")
+    status, _, said = await house.call(f"POST {path}/resume", body(step=1))
+    assert (status, said["error"]["paths"]) == (422, ["step"])
+
+
+async def test_the_breakpoints_of_a_run_are_set(house, autojump_clock):
+    """The answer and the state of the run say which hold; unknown nodes and a run that has ended are 409."""
+    _, _, started = await house.call("POST /api/runs", body(workflow_id="w", **GRAPH))
+    path = f"/api/runs/{started['run_id']}"
+    status, _, said = await house.call(f"POST {path}/breakpoints", body(node_ids=["w"]))
+    assert (status, said["ok"], said["breakpoints"]) == (200, True, ["w"])
+    status, _, said = await house.call(f"POST {path}/breakpoints", body(node_ids=["w", "q"]))
+    assert (status, said["ok"], said["breakpoints"]) == (409, False, ["w"])
+    assert said["error"] == {"code": "unknown_node", "message": "the workflow has no node 'q'"}
+    assert (await house.call(f"GET {path}"))[2]["breakpoints"] == ["w"]
+    status, _, said = await house.call(f"POST {path}/breakpoints")
+    assert (status, said["error"]["paths"]) == (422, ["node_ids"])
+    status, _, said = await house.call(f"POST {path}/breakpoints", body(node_ids=[]))
+    assert (status, said["breakpoints"]) == (200, [])
+    await house.call(f"POST {path}/stop")
+    await ended(house, started["run_id"])
+    status, _, said = await house.call(f"POST {path}/breakpoints", body(node_ids=[]))
+    assert (status, said["error"]["code"], "breakpoints" in said) == (409, "refused", False)
+
+
 async def test_a_control_with_a_request_id_is_done_once(house, autojump_clock):
     """Whoever lost the answer may ask again; it is the same."""
     _, _, started = await house.call("POST /api/runs", body(workflow_id="w", **GRAPH))
@@ -485,7 +522,7 @@ async def test_another_method_is_405_and_says_which(house, autojump_clock):
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "OPTIONS"])
 async def test_every_row_and_method_is_closed_to_foreigners(open_house, autojump_clock, row, method):
     """Host, then origin, then token, before anything else looks at the request."""
-    path = row[1].replace("{action:pause,resume,stop}", "stop")
+    path = re.sub(r"{action:.+?}", "stop", row[1])
     async with open_house(token="s3cret") as house:
         assert (await house.call(f"{method} {path}", Host="evil.example"))[0] == 421
         status, headers, _ = await house.call(f"{method} {path}", Origin="http://evil.example")

@@ -52,6 +52,29 @@ def test_a_run_is_watched_and_steered_through_a_kill(server):
     assert told.count("success") == 3
 
 
+def test_breakpoints_are_set_and_shown_through_a_kill(server):
+    """The command says which hold; after `kill -9` they do still, and the run stops there."""
+    port = server.address.rpartition(":")[2]
+    run_id = server.run({"workflow_id": "w", **graph(1500)})
+    assert done(server.command("breakpoints", "w"))[:2] == (0, f"run {run_id}: no breakpoints\n")
+    assert done(server.command("breakpoints", run_id, "p"))[:2] == (0, f"run {run_id}: breakpoints p\n")
+    server.end(signal.SIGKILL)
+    server.start("--port", port)
+    assert done(server.command("breakpoints", "w"))[:2] == (0, f"run {run_id}: breakpoints p\n")
+    server.until(run_id, "paused")
+    shown = server.ask("GET", f"/api/runs/{run_id}")[1]
+    assert (shown["reason"], shown["node_id"], shown["breakpoints"]) == ("breakpoint", "p", ["p"])
+    status, _, err = done(server.command("breakpoints", "w", "p", "nobody"))
+    refused = f"callboard: breakpoints of run {run_id} refused: the workflow has no node 'nobody'\n"
+    assert (status, err) == (1, refused)
+    assert done(server.command("breakpoints", "w", "--none"))[:2] == (0, f"run {run_id}: no breakpoints\n")
+    assert server.ask("GET", f"/api/runs/{run_id}")[1]["status"] == "paused"
+    assert done(server.command("resume", "w"))[0] == 0
+    server.until(run_id, "completed")
+    told = [event["payload"].get("context") for event in server.events(run_id)]
+    assert [context["breakpoints"] for context in told if context] == [["p"], []]
+
+
 def test_history_is_runs_and_what_happened_in_one(server):
     """Newest first, by status or workflow; the events of a run are the same whether it has ended or not."""
     ended = server.run({"workflow_id": "a", **graph(0)})
@@ -87,7 +110,10 @@ def test_watching_ends_and_the_run_goes_on(server):
     assert server.ask("GET", f"/api/runs/{run_id}")[1]["status"] == "running"
 
 
-@pytest.mark.parametrize("command", [("watch", "nope"), ("stop", "nope"), ("history", "nope")])
+@pytest.mark.parametrize(
+    "command",
+    [("watch", "nope"), ("stop", "nope"), ("history", "nope"), ("breakpoints", "nope"), ("breakpoints", "nope", "a")],
+)
 def test_an_unknown_run_is_told(server, command):
     """Status 2 and one line."""
     status, out, err = done(server.command(*command))

@@ -46,6 +46,13 @@ class Peer:
             message = {"type": f"workflow.{name}", "id": "c", key: "w", "payload": fields}
         await self.socket.send_message(orjson.dumps(message).decode())
 
+    async def subscribe(self) -> None:
+        """To the workflow `w`, with its snapshot."""
+        message: dict[str, Any] = {"type": "workflow.subscribe", "workflow_id": "w", "payload": {"snapshot": True}}
+        if self.dialect == "flat":
+            message = {"type": "subscribe", "workflow_id": "w", "event_types": ["*"], "snapshot": True}
+        await self.socket.send_message(orjson.dumps(message).decode())
+
     async def until(self, **wanted: Any) -> dict[str, Any]:
         """The fields of the next message that has these among them; those on the way are in `heard`."""
         while True:
@@ -120,6 +127,40 @@ async def test_one_step_is_one_node(dialect):
                         if fields.get("status") == "running" and fields.get(node) and "seq" in fields
                     ]
                     assert begun == [expected]
+
+
+@pytest.mark.parametrize("dialect", ["snake", "camel", "flat"])
+async def test_breakpoints_are_told_to_every_screen(dialect):
+    """One sets them while the run runs, and is answered; the other hears of it in a line of the log; both see it stop."""
+    node, nodes = ("nodeId", "nodeIds") if dialect == "camel" else ("node_id", "node_ids")
+    graph = flow("s >> a >> b", a=("wait", {"duration": 500}), b="log")
+    log = "execution_log" if dialect == "flat" else "execution.log"
+    with trio.fail_after(20):
+        async with _served() as address:
+            url = f"{address.replace('http', 'ws')}/ws/{{}}?dialect={dialect}"
+            async with open_websocket_url(url.format("one")) as one, open_websocket_url(url.format("two")) as two:
+                peer, other = Peer(dialect, one), Peer(dialect, two)
+                await peer.say("start", {**graph, "config": {"seed": 1}})
+                await peer.until(status="running", **{node: "a"})
+                await other.subscribe()
+                await other.until(breakpoints=[])
+                await peer.say("breakpoints", {nodes: ["nobody"]})
+                assert (await peer.until(code="unknown_node"))["breakpoints"] == []
+                await peer.say("breakpoints", {nodes: ["b"]})
+                reply = await peer.until(was="running")
+                assert reply["breakpoints"] == ["b"]
+                assert reply["status"] == ("acknowledged" if dialect == "flat" else "running")
+                for screen in (peer, other):
+                    told = await screen.until(context={"breakpoints": ["b"]})
+                    assert (told["type"], told["level"], node in told) == (log, "info", False)
+                    assert (await screen.until(status="paused", reason="breakpoint"))[node] == "b"
+                await other.say("breakpoints", {nodes: []})
+                for screen in (peer, other):
+                    await screen.until(context={"breakpoints": []})
+                await other.say("resume", {})
+                for screen in (peer, other):
+                    while "summary" not in screen.heard[-1]:
+                        await screen.until()
 
 
 async def test_the_client_library_steps():

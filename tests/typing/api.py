@@ -57,6 +57,8 @@ async def main() -> Summary:
                 case _:
                     pass
         await run.pause("drain")
+        held = await run.set_breakpoints(["a"])
+        print((held.breakpoints or ())[:1], run.view.breakpoints - {"a"})
         await run.resume()
         await run.stop(force=True)
         return await run.wait()
@@ -73,5 +75,6 @@ async def elsewhere() -> Summary:
                 case _:
                     pass
         reply = await client.run(run_id=run.id).pause("drain")
+        reply = await client.run(run_id=run.id).set_breakpoints(())
         print(reply.ok, client.state.value, (await client.snapshot(run_id=run.id)).last_seq)
         return await run.wait()

@@ -14,6 +14,7 @@ AFTER = {
     (Action.PAUSE, RunStatus.PENDING): RunStatus.PAUSED,
     (Action.PAUSE, RunStatus.RUNNING): RunStatus.PAUSING,
     (Action.RESUME, RunStatus.PENDING): RunStatus.RUNNING,
+    (Action.BREAKPOINTS, RunStatus.PENDING): RunStatus.RUNNING,
     (Action.RESUME, RunStatus.PAUSING): RunStatus.RUNNING,
     (Action.RESUME, RunStatus.PAUSED): RunStatus.RUNNING,
     (Action.STOP, RunStatus.PENDING): RunStatus.STOPPING,
@@ -59,12 +60,13 @@ async def bring(world, status):
 
 
 @pytest.mark.parametrize("status", list(RunStatus))
-@pytest.mark.parametrize("action", [Action.PAUSE, Action.RESUME, Action.STOP])
+@pytest.mark.parametrize("action", [Action.PAUSE, Action.RESUME, Action.STOP, Action.BREAKPOINTS])
 async def test_a_control_is_answered_as_the_table_says(autojump_clock, world, action, status):
     """Exactly one reply, with the state found and the state after; the run's story stays legal to its one ending."""
     run = await bring(world, status)
     replies: list[Any] = []
-    world.runtime.control(Control(workflow_id="w", id="c1", action=action), replies.append)
+    node_ids = ("a",) if action is Action.BREAKPOINTS else None
+    world.runtime.control(Control(workflow_id="w", id="c1", action=action, node_ids=node_ids), replies.append)
     await trio.testing.wait_all_tasks_blocked()
     (reply,) = replies
     verdict = CONTROLS[action][status]
@@ -78,6 +80,7 @@ async def test_a_control_is_answered_as_the_table_says(autojump_clock, world, ac
     )
     assert (reply.error is None) == reply.ok
     assert (reply.summary is not None) == (status in ENDED)
+    assert reply.breakpoints == (None if status in ENDED else node_ids)
     if run.status not in ENDED:
         await run.stop(force=True)
     summary = await run.wait()

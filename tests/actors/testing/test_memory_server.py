@@ -86,6 +86,39 @@ async def test_a_session_comes_back_by_its_id(autojump_clock):
         assert EPOCH_S + 60 <= ended["timestamp"] < EPOCH_S + 61
 
 
+@pytest.mark.parametrize("dialect", ["snake", "camel", "flat"])
+async def test_breakpoints_are_known_to_who_was_away_and_to_who_comes_late(dialect, autojump_clock):
+    """The one is told what it missed, the other has a snapshot; both know why the run is paused, and where."""
+    ask: dict[str, Any] = {"type": "workflow.subscribe", "workflow_id": "w", "payload": {"snapshot": True}}
+    start_w: dict[str, Any] = start(wait=60_000)
+    if dialect == "flat":
+        ask = {"type": "subscribe", "workflow_id": "w", "event_types": ["*"], "snapshot": True}
+        start_w = {"type": "execute_workflow", "workflow": {"id": "w", **flow(wait=60_000)}}
+    async with memory_server() as server:
+        async with server.connect(session="me", dialect=dialect) as peer:
+            await peer.send(start_w)
+            await peer.receive("workflow_execution_started" if dialect == "flat" else "workflow.start")
+            peer.cable.cut()
+        (run,) = server.runtime.unfinished()
+        await run.set_breakpoints(["set"])
+        await trio.sleep(90)
+        async with server.connect(session="me") as peer, server.connect(session="late", dialect=dialect) as late:
+            while True:
+                line = await peer.receive("execution_log" if dialect == "flat" else "execution.log")
+                if (context := line.get("payload", line).get("context")) is not None:
+                    break
+            assert context == {"breakpoints": ["set"]}
+            await late.send(ask)
+            shown = await late.receive("workflow_snapshot" if dialect == "flat" else "workflow.snapshot")
+            state = shown.get("payload", shown)
+            node = state["nodeId" if dialect == "camel" else "node_id"]
+            assert (state["status"], state["reason"], node) == ("paused", "breakpoint", "set")
+            assert state["breakpoints"] == ["set"]
+        await run.stop()
+        await run.wait()
+    assert server.faults == []
+
+
 async def test_runs_that_came_and_went_while_one_was_away_are_told(autojump_clock):
     """Up to the very instant in which it comes back, by the one wall clock there is."""
     async with memory_server() as server:
