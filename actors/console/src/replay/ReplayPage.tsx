@@ -44,15 +44,19 @@ export function ReplayPage({ runId, seq }: { runId: string; seq: number | null }
   if (recording === null || recording.length === 0 || (first !== null && recording.lastSeq < first && !recorded.loaded)) {
     return (
       <section className="page narrow" aria-label={t.title}>
-        <h1>{problem?.code === "unknown_run" ? t.unknown : t.title}</h1>
+        <h1>{isUnknown(problem) ? t.unknown : t.title}</h1>
         <p className="muted" role="status">
           {problem === null && (recorded.loaded ? t.nothing : t.loading(recording?.length ?? 0, recorded.total))}
-          {problem !== null && (problem.code === "unknown_run" ? t.unknownLead(runId) : t.failed(problem.message))}
+          {problem !== null && (isUnknown(problem) ? t.unknownLead(runId) : t.failed(problem.message))}
         </p>
       </section>
     );
   }
   return <Replay key={runId} recorded={recorded} recording={recording} runId={runId} first={first ?? 1} />;
+}
+
+function isUnknown(problem: Recorded["problem"]): boolean {
+  return problem !== null && problem.code.startsWith("unknown_");
 }
 
 interface ReplayProps {
