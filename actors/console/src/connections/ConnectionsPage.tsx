@@ -106,7 +106,7 @@ function Heading({ column, order, onOrder }: HeadingProps) {
         onClick={() => onOrder({ column, descending: by ? !order.descending : NUMBERS.has(column) })}
       >
         {t.columns[column]}
-        <span aria-hidden="true">{by ? (order.descending ? "▾" : "▴") : ""}</span>
+        {by && <span aria-hidden="true">{order.descending ? "▾" : "▴"}</span>}
       </button>
     </th>
   );

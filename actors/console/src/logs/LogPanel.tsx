@@ -119,7 +119,7 @@ export function LogPanel({ lines, cut = false, onNode, onSeq, name = "log" }: Lo
           unfolded={unfolded}
           follow={follow}
           onFollow={(next) => setSeen(next ? null : (lines.at(-1)?.seq ?? 0))}
-          label={t.log}
+          label={t.lines}
           testId="log-lines"
           rowTestId="log-line"
           render={(line) => (

@@ -4,6 +4,7 @@ import { texts } from "../i18n";
 export const logText = texts(
   {
     log: "Log",
+    lines: "Lines of the log",
     levels: { debug: "Debug", info: "Info", warn: "Warning", error: "Error" },
     levelFilter: "Levels to show",
     search: "Search the log",
@@ -23,6 +24,7 @@ export const logText = texts(
   },
   {
     log: "日志",
+    lines: "日志行",
     levels: { debug: "调试", info: "信息", warn: "警告", error: "错误" },
     levelFilter: "显示的级别",
     search: "搜索日志",
