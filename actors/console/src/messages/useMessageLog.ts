@@ -23,8 +23,8 @@ export function useMessageLog(client: Client, paused: boolean): Messages {
     let cleared = false;
     const look = () => {
       frame = 0;
-      if (paused && !cleared) setSince(missed);
-      else setEntries(client.log.entries());
+      if (paused) setSince(missed);
+      if (!paused || cleared) setEntries(client.log.entries());
       cleared = false;
     };
     if (paused) setSince(0);
