@@ -117,8 +117,12 @@ class Console:
                     if (story.at(-1) !== now) story.push(now);
                 };
                 document.querySelectorAll("[data-testid]").forEach(see);
-                new MutationObserver((changes) => changes.forEach((change) => see(change.target))).observe(
-                    document.body, {subtree: true, attributes: true, attributeFilter: ["data-status", "data-iteration"]});
+                const seeIn = (added) => added.querySelectorAll?.("[data-testid]").forEach(see);
+                new MutationObserver((changes) => changes.forEach((change) => {
+                    see(change.target);
+                    change.addedNodes.forEach(seeIn);
+                })).observe(document.body, {
+                    subtree: true, childList: true, attributes: true, attributeFilter: ["data-status", "data-iteration"]});
             }"""
         )
 

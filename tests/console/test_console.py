@@ -1,10 +1,12 @@
 """The console as a person meets it: a real Chromium, a real server in a process of its own."""
 
+import json
+
 from playwright.sync_api import expect
 
 from tests.console.conftest import kill, told
 from tests.console.graphs import edge, winding
-from tests.e2e.test_durability import node
+from tests.e2e.test_durability import ROOT, node
 
 SCHEMA = {
     "type": "object",
@@ -20,6 +22,86 @@ ASKING = {
 def has_status(console, status):
     """Wait until the page says so of its run."""
     expect(console.find("run-status")).to_have_attribute("data-status", status)
+
+
+FLOW = json.loads(
+    (ROOT / "tests" / "browser" / "login-check.json")
+    .read_text()
+    .replace("SHOP", "https://shop.example")
+    .replace('"duration": 15', '"duration": 400')
+)
+"""What somebody has drawn in an editor: a login, a condition, a loop over orders, pictures."""
+
+
+def test_a_workflow_is_pasted_checked_started_and_outlives_its_server(server, open_console):
+    """The whole way of a person: paste, be told what is wrong, set a breakpoint, start, watch, lose the server, go on."""
+    console = open_console("/new")
+    page = console.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    wrong = {**FLOW, "nodes": [{**one, "type": "clik"} if one["id"] == "login" else one for one in FLOW["nodes"]]}
+    paste(page, json.dumps(wrong))
+    expect(console.find("node-login")).to_have_attribute("data-wrong", "true")
+    expect(console.find("problem-0")).to_contain_text("did you mean")
+    expect(console.find("start-button")).to_have_attribute("aria-disabled", "true")
+    console.shot("problems")
+    paste(page, json.dumps({**FLOW, "config": {"seed": 2}}))
+    expect(console.find("start-button")).to_have_attribute("aria-disabled", "false")
+    console.find("setting-workflow-id").fill("login-check")
+    console.find("breakpoint-orders").click()
+    expect(console.find("node-orders")).to_have_attribute("data-breakpoint", "true")
+    console.watch()
+    console.find("start-button").click()
+    has_status(console, "paused")
+    run_id = console.find("run-page").get_attribute("data-run")
+    assert server.ask("GET", f"/api/runs/{run_id}/graph")[1]["nodes"] == FLOW["nodes"]
+    expect(console.find("node-orders")).to_have_attribute("data-held", "true")
+    assert [console.story(name)[-1] for name in ("start", "user", "login", "ok")] == ["success"] * 4
+    console.shot("started")
+    with console.alone():
+        port = kill(server)
+        expect(console.find("connection-state")).to_contain_text("away, retrying")
+        console.shot("away")
+        server.start("--port", port)
+        expect(console.find("connection-state")).to_have_attribute("data-state", "live")
+    console.agrees(run_id)
+    console.find("control-resume").click()
+    has_status(console, "completed")
+    console.agrees(run_id)
+    story = console.story("pause")
+    assert [turn for turn in range(3) if f"running {turn}" in story] == [0, 1, 2]
+    assert story[-1] == "success 2"
+    expect(console.find("edge-e5")).to_have_attribute("data-edge-state", "dead")
+    page.get_by_role("link", name="Runs", exact=True).click()
+    expect(console.find(f"run-{run_id}")).to_have_attribute("data-status", "completed")
+
+
+def paste(page, text):
+    """Through the clipboard, onto the page and not into a field."""
+    page.evaluate("(text) => navigator.clipboard.writeText(text)", text)
+    page.get_by_role("heading", level=1).click()
+    page.keyboard.press("ControlOrMeta+V")
+
+
+def test_a_file_is_dropped_and_a_run_is_started_again(server, open_console):
+    """A graph of `connections`, which has no start node, too; what was started is there to be started once more."""
+    nodes = [{"id": "w", "type": "wait", "parameters": {"duration": 5}}, {"id": "x", "type": "log"}]
+    flow = {"workflow": {"nodes": nodes, "connections": [{"from_node": "w", "to_node": "x"}]}}
+    console = open_console("/new")
+    console.find("workflow-file").set_input_files(
+        {"name": "flow.json", "mimeType": "application/json", "buffer": json.dumps(flow).encode()}
+    )
+    expect(console.find("start-button")).to_have_attribute("aria-disabled", "false")
+    console.find("start-button").click()
+    has_status(console, "completed")
+    console.page.get_by_role("link", name="Start again").click()
+    expect(console.find("start-button")).to_have_attribute("aria-disabled", "false")
+    console.find("start-button").click()
+    has_status(console, "completed")
+    runs = server.ask("GET", "/api/runs")[1]["runs"]
+    assert [run["status"] for run in runs] == ["completed", "completed"]
+    graphs = [server.ask("GET", f"/api/runs/{run['run_id']}/graph")[1] for run in runs]
+    assert graphs[0]["nodes"] == graphs[1]["nodes"] == nodes
+    assert graphs[0]["edges"] == graphs[1]["edges"]
 
 
 def held(server, open_console, graph):
