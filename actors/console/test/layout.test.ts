@@ -55,6 +55,15 @@ describe("a graph without places", () => {
     expect(places.get("n1")!.x).toBeLessThan(places.get("n2")!.x);
   });
 
+  test("that is very long is folded into bands, and an edge to the next one finds a gap between them", () => {
+    const { places, gaps } = layOut(graphOf(chain(300), 300));
+    expect(gaps.length).toBeGreaterThan(1);
+    for (const { y, height } of places.values()) for (const gap of gaps) expect(gap < y || gap > y + height).toBe(true);
+    const widest = Math.max(...[...places.values()].map(({ x }) => x));
+    const highest = Math.max(...[...places.values()].map(({ y }) => y));
+    expect(widest / highest).toBeLessThan(4);
+  });
+
   test("is laid out the same way each time", () => {
     const graph = graphOf(layers(400), 400);
     expect([...layOut(graph).places]).toEqual([...layOut(graph).places]);

@@ -7,8 +7,9 @@ export function BreakpointButton(props: {
   readonly label: string;
   readonly set: boolean;
   readonly onToggle: ((id: string) => void) | undefined;
+  readonly testId: string;
 }) {
-  const { id, label, set, onToggle } = props;
+  const { id, label, set, onToggle, testId } = props;
   const t = useText(canvasText);
   if (onToggle === undefined) return set ? <span className="breakpoint set" aria-hidden="true" /> : null;
   const words = set ? t.clearBreakpoint(label) : t.setBreakpoint(label);
@@ -16,7 +17,7 @@ export function BreakpointButton(props: {
     <button
       type="button"
       className={set ? "breakpoint set nodrag nopan" : "breakpoint nodrag nopan"}
-      data-testid={`breakpoint-${id}`}
+      data-testid={testId}
       aria-label={words}
       aria-pressed={set}
       title={words}

@@ -20,9 +20,9 @@ import {
   type NodeHandle,
 } from "@xyflow/react";
 import "@xyflow/react/dist/base.css";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState, type RefObject } from "react";
 import { layOut, type Layout } from "../graph/layout";
-import type { Graph, GraphNode } from "../graph/model";
+import type { Graph, GraphEdge, GraphNode } from "../graph/model";
 import { useText } from "../i18n";
 import { useColorScheme } from "../theme";
 import { ActionsContext, type CanvasActions } from "./actions";
@@ -68,7 +68,9 @@ function Drawing({ graph, source, marks = NO_MARKS, onSelect, onBreakpoint }: Ca
   const t = useText(canvasText);
   const scheme = useColorScheme();
   const store = useStoreOf(source, marks);
-  const reveal = useReveal(marks.selected);
+  const moved = useRef(false);
+  const reveal = useReveal(marks.selected, moved);
+  useWholeWhenResized(moved);
   const actions = useActions(onSelect, onBreakpoint, reveal);
   const drawn = useMemo(() => draw(graph, layOut(graph)), [graph]);
   const far = useStore((flow) => flow.transform[2] < FAR);
@@ -96,6 +98,8 @@ function Drawing({ graph, source, marks = NO_MARKS, onSelect, onBreakpoint }: Ca
             selectionKeyCode={null}
             multiSelectionKeyCode={null}
             onlyRenderVisibleElements={graph.nodes.length > MANY_NODES}
+            // Without an event it was the page that moved the picture, as for its first fit.
+            onMoveStart={(event) => event !== null && (moved.current = true)}
             onPaneClick={() => onSelect?.(null)}
             aria-label={t.canvas}
             ariaLabelConfig={labels(t)}
@@ -142,7 +146,7 @@ function useActions(
 }
 
 /** Moves the picture so that a node is in sight: one that got the focus, or that was chosen elsewhere on the page. */
-function useReveal(selected: string | null): (id: string) => void {
+function useReveal(selected: string | null, moved: RefObject<boolean>): (id: string) => void {
   const flow = useReactFlow();
   const frame = useStore((state) => state.domNode);
   const [reveal] = useState(() => ({ now: (_: string) => undefined as void }));
@@ -160,12 +164,24 @@ function useReveal(selected: string | null): (id: string) => void {
       corner.y >= box.top &&
       corner.x + width * zoom <= box.right &&
       corner.y + height * zoom <= box.bottom;
-    if (!inSight) void flow.setCenter(x + width / 2, y + height / 2, { zoom: Math.max(zoom, FAR + 0.2), duration: 0 });
+    if (inSight) return;
+    moved.current = true;
+    void flow.setCenter(x + width / 2, y + height / 2, { zoom: Math.max(zoom, FAR + 0.2), duration: 0 });
   };
   useEffect(() => {
     if (selected !== null) reveal.now(selected);
   }, [reveal, selected]);
   return useMemo(() => (id: string) => reveal.now(id), [reveal]);
+}
+
+/** Shows everything again when the canvas gets another size, as long as nobody has moved the picture. */
+function useWholeWhenResized(moved: RefObject<boolean>): void {
+  const flow = useReactFlow();
+  const width = useStore((state) => state.width);
+  const height = useStore((state) => state.height);
+  useEffect(() => {
+    if (width > 0 && height > 0 && !moved.current) void flow.fitView(FIT);
+  }, [flow, moved, width, height]);
 }
 
 interface Drawn {
@@ -189,10 +205,17 @@ function draw(graph: Graph, layout: Layout): Drawn {
       source: edge.source,
       target: edge.target,
       sourceHandle: handleOf(edge.sourcePort),
-      data: { edge },
+      data: { edge, gap: gapFor(edge, layout) },
       zIndex: 1,
     })),
   };
+}
+
+/** Where an edge that leads back, further down, goes to the left; undefined: around its nodes. */
+function gapFor(edge: GraphEdge, layout: Layout): number | undefined {
+  const from = layout.places.get(edge.source)!.y;
+  const to = layout.places.get(edge.target)!.y;
+  return layout.gaps.findLast((gap) => gap > from && gap < to);
 }
 
 /** Frames lie below what is inside of them: the larger one below. */
@@ -229,6 +252,8 @@ function flowNode(node: GraphNode, layout: Layout, ports: readonly string[], dow
     position: { x, y },
     width,
     height,
+    // Known without a look at the document, so that what is not in sight counts when everything is to be shown.
+    measured: { width, height },
     handles: type === "note" ? [] : [target, ...sources],
     data: { node, ports, down },
     zIndex: type === "step" ? 2 : 0,

@@ -11,8 +11,11 @@ import { useText } from "../i18n";
 import { useCanvasStore, useEdgeState } from "./source";
 import { canvasText } from "./text";
 
+/** What a drawn edge carries: the edge of the graph, and the height at which it goes back if there is one for it. */
+export type FlowEdgeData = { readonly edge: GraphEdge; readonly gap: number | undefined };
+
 /** An edge as React Flow has it. */
-export type FlowEdge = Edge<{ readonly edge: GraphEdge }, "flow">;
+export type FlowEdge = Edge<FlowEdgeData, "flow">;
 
 /** Longer names of ports are what editors invent for themselves. */
 const MOST_LABEL = 16;
@@ -30,7 +33,7 @@ const FlowEdgeView = memo(function FlowEdgeView(props: EdgeProps<FlowEdge>) {
   const state = useEdgeState(props.id);
   const problems = store.edgeProblems(props.id);
   const ends = { sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition };
-  const [path, x, y] = pathOf(ends);
+  const [path, x, y] = pathOf(ends, data?.gap);
   const label = labelOf(data?.edge);
   return (
     <g className="flow-edge" data-testid={`edge-${props.id}`} data-edge-state={state} data-wrong={problems !== undefined || undefined}>
@@ -80,11 +83,11 @@ export function Arrows() {
 }
 
 /** An edge that leads back goes around its nodes, above them or to their right; any other one goes straight. */
-function pathOf(ends: Ends): readonly [path: string, labelX: number, labelY: number, ...rest: unknown[]] {
+function pathOf(ends: Ends, gap: number | undefined): readonly [path: string, labelX: number, labelY: number, ...rest: unknown[]] {
   const { sourceX, sourceY, targetX, targetY, sourcePosition } = ends;
   const bend = { borderRadius: 14, offset: 22 };
   if (sourcePosition === "right" && targetX < sourceX) {
-    return getSmoothStepPath({ ...ends, ...bend, centerY: Math.min(sourceY, targetY) - NODE_SIZE.height / 2 - BEYOND });
+    return getSmoothStepPath({ ...ends, ...bend, centerY: gap ?? Math.min(sourceY, targetY) - NODE_SIZE.height / 2 - BEYOND });
   }
   if (sourcePosition === "bottom" && targetY < sourceY) {
     return getSmoothStepPath({ ...ends, ...bend, centerX: Math.max(sourceX, targetX) + NODE_SIZE.width / 2 + BEYOND });

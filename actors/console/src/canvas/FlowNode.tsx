@@ -108,7 +108,7 @@ function StepBox({ node, frame }: { node: GraphNode; frame: boolean }) {
         type="button"
         className="step-open"
         data-testid={`open-${node.id}`}
-        aria-label={name.filter(Boolean).join(", ")}
+        aria-label={[...new Set(name.filter(Boolean))].join(", ")}
         aria-pressed={view.selected}
         aria-keyshortcuts={actions.onBreakpoint === undefined ? undefined : "b"}
         onClick={() => actions.onSelect?.(node.id)}
@@ -134,7 +134,13 @@ function StepBox({ node, frame }: { node: GraphNode; frame: boolean }) {
           </span>
         )}
       </span>
-      <BreakpointButton id={node.id} label={node.label} set={view.breakpoint} onToggle={actions.onBreakpoint} />
+      <BreakpointButton
+        id={node.id}
+        label={node.label}
+        set={view.breakpoint}
+        onToggle={actions.onBreakpoint}
+        testId={`breakpoint-${node.id}`}
+      />
       {state?.status === "running" && state.progress !== undefined && (
         <progress className="step-progress" max={100} value={state.progress} aria-hidden="true" />
       )}

@@ -25,7 +25,7 @@ const SHAPES: Record<Sign, React.ReactNode> = {
   running: (
     <>
       <circle cx="8" cy="8" r="5.5" opacity="0.3" />
-      <path className="spin" d="M8 2.5a5.5 5.5 0 0 1 5.5 5.5" />
+      <path d="M8 2.5a5.5 5.5 0 0 1 5.5 5.5" />
     </>
   ),
   success: (

@@ -24,8 +24,16 @@ const ROW = NODE_SIZE.height + NODE_GAP;
 
 type Pair = readonly [from: string, to: string];
 
-/** The upper left corner of every node. */
-export function layered(ids: readonly string[], pairs: readonly Pair[]): Map<string, Point> {
+/** Where everything is. */
+export interface Layered {
+  /** The upper left corner of every node. */
+  readonly points: ReadonlyMap<string, Point>;
+  /** The middles of the gaps between bands, from above: there an edge can go back to the left without crossing nodes. */
+  readonly gaps: readonly number[];
+}
+
+/** Lays a graph out. */
+export function layered(ids: readonly string[], pairs: readonly Pair[]): Layered {
   const index = new Map(ids.map((id, place) => [id, place]));
   const outgoing: number[][] = ids.map(() => []);
   const incoming: number[][] = ids.map(() => []);
@@ -113,9 +121,10 @@ function toColumns(layers: readonly number[][]): number[][] {
   });
 }
 
-function place(ids: readonly string[], columns: readonly number[][], incoming: readonly number[][]): Map<string, Point> {
+function place(ids: readonly string[], columns: readonly number[][], incoming: readonly number[][]): Layered {
   const perBand = bandLength(columns);
   const points = new Map<string, Point>();
+  const gaps: number[] = [];
   const y = new Float64Array(ids.length);
   let top = 0;
   for (let from = 0; from < columns.length; from += perBand) {
@@ -134,9 +143,10 @@ function place(ids: readonly string[], columns: readonly number[][], incoming: r
         points.set(ids[node]!, { x: number * COLUMN, y: down });
       }
     }
+    gaps.push(bottom - NODE_GAP + (ROW + NODE_GAP) / 2);
     top = bottom + ROW;
   }
-  return points;
+  return { points, gaps: gaps.slice(0, -1) };
 }
 
 function bandLength(columns: readonly number[][]): number {

@@ -24,6 +24,8 @@ export interface Layout {
   readonly direction: Direction;
   /** The nodes that others are drawn inside of. */
   readonly frames: ReadonlySet<string>;
+  /** Heights at which an edge can go back without crossing nodes, from above. */
+  readonly gaps: readonly number[];
 }
 
 /** Between nodes at an editor's places: room for the head and the label of an edge. */
@@ -43,8 +45,8 @@ const MOST_NODES_COMPARED = 3000;
 export function layOut(graph: Graph): Layout {
   const frames = framesOf(graph);
   const kept = keptPlaces(graph, frames);
-  if (kept !== null) return { places: kept, direction: directionOf(graph, kept), frames };
-  return { places: madePlaces(graph), direction: "right", frames: new Set() };
+  if (kept !== null) return { places: kept, direction: directionOf(graph, kept), frames, gaps: [] };
+  return { ...madePlaces(graph), direction: "right", frames: new Set() };
 }
 
 /** The nodes that others name as their parent. */
@@ -137,13 +139,14 @@ function directionOf(graph: Graph, places: ReadonlyMap<string, Place>): Directio
   return along > across ? "down" : "right";
 }
 
-function madePlaces(graph: Graph): Map<string, Place> {
+function madePlaces(graph: Graph): Pick<Layout, "places" | "gaps"> {
   const nodes = graph.nodes.filter((node) => !node.annotation);
   const drawn = new Set(nodes.map((node) => node.id));
   const edges = graph.edges.filter((edge) => drawn.has(edge.source) && drawn.has(edge.target) && edge.source !== edge.target);
   const ids = nodes.map((node) => node.id);
   const pairs = edges.map((edge) => [edge.source, edge.target] as const);
-  const points = edges.length > MOST_DAGRE_EDGES || nodes.length > MOST_DAGRE_EDGES ? layered(ids, pairs) : byDagre(ids, pairs);
+  const many = edges.length > MOST_DAGRE_EDGES || nodes.length > MOST_DAGRE_EDGES;
+  const { points, gaps } = many ? layered(ids, pairs) : { points: byDagre(ids, pairs), gaps: [] };
   const places = new Map<string, Place>();
   for (const [id, point] of points) places.set(id, { ...point, ...NODE_SIZE });
   // Notes without a place stand in a row above.
@@ -152,7 +155,7 @@ function madePlaces(graph: Graph): Map<string, Place> {
     places.set(note.id, { x, y: -NOTE_SIZE.height - NODE_GAP, ...NOTE_SIZE });
     x += NOTE_SIZE.width + NODE_GAP;
   }
-  return places;
+  return { places, gaps };
 }
 
 function byDagre(ids: readonly string[], pairs: readonly (readonly [string, string])[]): Map<string, Point> {

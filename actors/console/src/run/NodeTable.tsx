@@ -2,11 +2,12 @@
  * The nodes of a run as a table: the same as the canvas, for those who read it with a keyboard or with their ears.
  *
  * Theory of operation: rows subscribe one by one, as nodes of the canvas do, so an event renders one row. A filter by
- * status is worked out again when statuses change; of very many nodes the first are shown. A row is
- * `data-testid="row-<id>"` with the `data-…` of its node on the canvas.
+ * status is worked out again when statuses change. Of many nodes only the rows that can be seen, and some around them, are
+ * in the document: a table of a thousand rows is laid out anew for every event in it. A row is `data-testid="row-<id>"`
+ * with the `data-…` of its node on the canvas.
  */
 import type { Run } from "callboard";
-import { memo, useDeferredValue, useEffect, useId, useMemo, useState, useSyncExternalStore } from "react";
+import { memo, useCallback, useDeferredValue, useEffect, useId, useMemo, useRef, useState, useSyncExternalStore } from "react";
 import { BreakpointButton } from "../canvas/BreakpointButton";
 import { signOf, statusWords } from "../canvas/sign";
 import { CanvasContext, CanvasStore, useNodeView, type Marks } from "../canvas/source";
@@ -17,7 +18,13 @@ import type { GraphNode } from "../graph/model";
 import { useText } from "../i18n";
 import { runText } from "./text";
 
-const MOST_ROWS = 2000;
+/** Up to so many rows are all in the document. */
+const FEW_ROWS = 150;
+/** Pixels; `run.css` has the same. */
+const ROW_HEIGHT = 32;
+/** Rows above and below those in sight, where the next press of Tab leads. */
+const AROUND = 12;
+const COLUMNS = 7;
 const FILTERS: readonly Sign[] = ["none", "pending", "running", "waiting", "success", "error", "skipped"];
 
 /** What the table is given. */
@@ -39,6 +46,7 @@ export function NodeTable({ run, nodes, marks, onSelect, onBreakpoint }: NodeTab
   const store = useMemo(() => new CanvasStore(run, marks), [run]); // the marks follow by the effect
   useEffect(() => store.mark(marks), [store, marks]);
   const found = useFound(store, nodes, useDeferredValue(needle), sign);
+  const { scroll, onScroll, first, end } = useRowsInSight(found.length);
   return (
     <CanvasContext value={store}>
       <div className="node-table">
@@ -72,8 +80,8 @@ export function NodeTable({ run, nodes, marks, onSelect, onBreakpoint }: NodeTab
           </span>
           {onBreakpoint !== undefined && <span className="muted keys">{t.keys}</span>}
         </div>
-        <div className="table-scroll" tabIndex={0} role="region" aria-label={t.nodes}>
-          <table className="table">
+        <div ref={scroll} className="table-scroll" tabIndex={0} role="region" aria-label={t.nodes} onScroll={onScroll}>
+          <table className="table" aria-rowcount={found.length + 1}>
             <thead>
               <tr>
                 <th scope="col">{t.columns.node}</th>
@@ -86,31 +94,45 @@ export function NodeTable({ run, nodes, marks, onSelect, onBreakpoint }: NodeTab
               </tr>
             </thead>
             <tbody>
-              {found.slice(0, MOST_ROWS).map((node) => (
-                <Row key={node.id} node={node} onSelect={onSelect} onBreakpoint={onBreakpoint} />
+              <Gap rows={first} />
+              {found.slice(first, end).map((node, at) => (
+                <Row key={node.id} index={first + at} node={node} onSelect={onSelect} onBreakpoint={onBreakpoint} />
               ))}
+              <Gap rows={found.length - end} />
             </tbody>
           </table>
           {found.length === 0 && <p className="muted empty">{t.noNodes}</p>}
-          {found.length > MOST_ROWS && <p className="muted empty">{t.narrow(found.length - MOST_ROWS)}</p>}
         </div>
       </div>
     </CanvasContext>
   );
 }
 
+/** The place of rows that are not in the document. */
+function Gap({ rows }: { rows: number }) {
+  if (rows <= 0) return null;
+  return (
+    <tr aria-hidden="true" style={{ height: rows * ROW_HEIGHT }}>
+      <td colSpan={COLUMNS} />
+    </tr>
+  );
+}
+
 const Row = memo(function Row(props: {
+  readonly index: number;
   readonly node: GraphNode;
   readonly onSelect: (id: string) => void;
   readonly onBreakpoint: ((id: string) => void) | undefined;
 }) {
-  const { node, onSelect, onBreakpoint } = props;
+  const { index, node, onSelect, onBreakpoint } = props;
   const words = useText(canvasText);
   const view = useNodeView(node.id);
   const { state } = view;
   const sign = signOf(view);
   return (
     <tr
+      // The first is that of the heads.
+      aria-rowindex={index + 2}
       data-testid={`row-${node.id}`}
       data-status={state?.status ?? "none"}
       data-sign={sign}
@@ -143,11 +165,42 @@ const Row = memo(function Row(props: {
       <td className="number">{state?.attempt}</td>
       <td className="number">{state?.duration !== undefined && formatDuration(state.duration)}</td>
       <td>
-        <BreakpointButton id={node.id} label={node.label} set={view.breakpoint} onToggle={onBreakpoint} />
+        <BreakpointButton
+          id={node.id}
+          label={node.label}
+          set={view.breakpoint}
+          onToggle={onBreakpoint}
+          testId={`row-breakpoint-${node.id}`}
+        />
       </td>
     </tr>
   );
 });
+
+/** Which rows have to be in the document, by how far the table is scrolled and how high it is. */
+function useRowsInSight(count: number) {
+  const scroll = useRef<HTMLDivElement>(null);
+  const [sight, setSight] = useState({ top: 0, rows: 0 });
+  const look = useCallback(() => {
+    const box = scroll.current;
+    if (box === null) return;
+    // By whole steps, so that most scrolling renders nothing.
+    const top = Math.floor(box.scrollTop / ROW_HEIGHT / AROUND) * AROUND;
+    const rows = Math.ceil(box.clientHeight / ROW_HEIGHT / AROUND) * AROUND;
+    setSight((before) => (before.top === top && before.rows === rows ? before : { top, rows }));
+  }, []);
+  useEffect(() => {
+    const box = scroll.current;
+    if (box === null) return;
+    const observer = new ResizeObserver(look);
+    observer.observe(box);
+    return () => observer.disconnect();
+  }, [look]);
+  const all = count <= FEW_ROWS;
+  const first = all ? 0 : Math.max(0, Math.min(sight.top, count) - AROUND);
+  const end = all ? count : Math.min(count, sight.top + sight.rows + 2 * AROUND);
+  return { scroll, onScroll: look, first, end };
+}
 
 /** The nodes that fit the filter; a new list only when which ones changes. */
 function useFound(store: CanvasStore, nodes: readonly GraphNode[], needle: string, sign: Sign | ""): readonly GraphNode[] {
