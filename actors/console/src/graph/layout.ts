@@ -2,8 +2,8 @@
  * Where the nodes of a workflow are drawn: where their editor had them, else where a layout puts them.
  *
  * Theory of operation: a layout is made once for a graph, before it is shown, and never for an event. Places from an
- * editor are kept, in proportion: nodes here may be larger than they were there, so all distances are stretched by one
- * factor until none covers another. A graph without (different) places is laid out in layers: by dagre while that is
+ * editor are kept, in proportion: nodes here may be larger or smaller than they were there, so all distances are
+ * multiplied by one factor, such that none covers another. A graph without (different) places is laid out in layers: by dagre while that is
  * quick, and by `layered` beyond, since dagre takes 30 s for 1,000 nodes with 2,000 edges where `layered` takes
  * milliseconds.
  */
@@ -39,6 +39,10 @@ const FRAME_PADDING = 16;
 const MOST_DAGRE_EDGES = 120;
 /** More stretching than this, and the editor's places are no places. */
 const MOST_STRETCH = 6;
+/** Editors whose nodes are larger leave room that only keeps the words from being read here. */
+const LEAST_STRETCH = 0.4;
+/** As close as can be is closer than an editor's picture should become. */
+const LOOSE = 1.2;
 const MOST_NODES_COMPARED = 3000;
 
 /** Places every node of a graph. */
@@ -110,10 +114,10 @@ function scaled(size: Size, by: number): Size {
   return { width: size.width * by, height: size.height * by };
 }
 
-/** The factor that keeps nodes apart; null: there is none that is reasonable. */
+/** The factor that keeps nodes apart, and not too far; null: there is none that is reasonable. */
 function stretchFor(points: readonly Point[]): number | null {
   if (points.length > MOST_NODES_COMPARED) return null;
-  let stretch = 1;
+  let stretch = LEAST_STRETCH;
   for (const [index, one] of points.entries()) {
     for (let other = index + 1; other < points.length; other += 1) {
       const dx = Math.abs(one.x - points[other]!.x);
@@ -124,7 +128,7 @@ function stretchFor(points: readonly Point[]): number | null {
       stretch = Math.max(stretch, wanted);
     }
   }
-  return stretch;
+  return stretch < 1 ? Math.min(1, stretch * LOOSE) : stretch;
 }
 
 function directionOf(graph: Graph, places: ReadonlyMap<string, Place>): Direction {
