@@ -11,6 +11,7 @@ import { CopyButton } from "../copy/CopyButton";
 import { formatInstant, formatTime } from "../format";
 import { useText } from "../i18n";
 import { JsonTree } from "../json/JsonTree";
+import { saveFile } from "../save";
 import { Windowed } from "../window/Windowed";
 import { asText, countLevels, highlight, LEVELS, select, turns, type Level } from "./filter";
 import "./logs.css";
@@ -106,7 +107,7 @@ export function LogPanel({ lines, cut = false, onNode, onSeq, name = "log" }: Lo
           {cut && ` · ${t.cut}`}
         </span>
         <CopyButton className="button quiet" label={t.copy} text={() => asText(shown)} />
-        <button type="button" className="button quiet" onClick={() => download(asText(shown), `${name}.log`)}>
+        <button type="button" className="button quiet" onClick={() => saveFile(new Blob([asText(shown)], { type: "text/plain;charset=utf-8" }), `${name}.log`)}>
           {t.download}
         </button>
       </div>
@@ -214,14 +215,4 @@ function Marked({ text, needle }: { text: string; needle: string }) {
   return highlight(text, needle).map((part, index) =>
     part.hit ? <mark key={index}>{part.text}</mark> : <span key={index}>{part.text}</span>,
   );
-}
-
-function download(text: string, name: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/plain;charset=utf-8" }));
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name.replace(/[^\p{L}\p{N}._-]+/gu, "_");
-  link.click();
-  // The browser has taken the file by the next task.
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
 }

@@ -80,7 +80,7 @@ export function MessagesPage() {
             type="button"
             className="button"
             data-testid="message-pause"
-            aria-pressed={paused}
+            data-paused={paused}
             onClick={() => setPaused(!paused)}
           >
             {paused ? t.resume : t.pause}

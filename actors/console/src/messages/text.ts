@@ -31,7 +31,7 @@ export const messagesText = texts(
   },
   {
     title: "消息",
-    lead: "此页面与服务器之间的全部对话,最新的在最后。",
+    lead: "此页面与服务器之间的全部对话，最新的在最后。",
     filter: "筛选消息",
     direction: "方向",
     both: "双向",
@@ -43,7 +43,7 @@ export const messagesText = texts(
     found: (shown, all) => (shown === all ? `共 ${all} 条消息` : `${all} 条消息中的 ${shown} 条`),
     pause: "暂停",
     resume: "继续",
-    pausedWith: (more) => (more === 0 ? "已暂停" : `已暂停:此后又有 ${more} 条`),
+    pausedWith: (more) => (more === 0 ? "已暂停" : `已暂停：此后又有 ${more} 条`),
     clear: "清空",
     columns: { direction: "", time: "时间", type: "类型", size: "大小", run: "运行", gist: "内容" },
     none: "还没有消息。",
@@ -54,6 +54,6 @@ export const messagesText = texts(
     toRun: "前往该运行",
     toEnd: "跳到最新一条消息",
     sizeOf: (size) => `线上大小 ${size}`,
-    note: "消息以规范形式显示:camelCase、毫秒,与线上所用的方言无关。",
+    note: "消息以规范形式显示：camelCase、毫秒，与线上所用的方言无关。",
   },
 );

@@ -5,7 +5,7 @@ import { useClient } from "../session";
 
 const pictureText = texts(
   { failed: (message: string) => `The picture could not be fetched: ${message}`, whole: "In its own size" },
-  { failed: (message) => `无法获取图片:${message}`, whole: "原始大小" },
+  { failed: (message) => `无法获取图片：${message}`, whole: "原始大小" },
 );
 
 /** The picture at a path of the server. `data-testid="picture"`. */

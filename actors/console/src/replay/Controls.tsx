@@ -42,7 +42,7 @@ export function Controls({ timeline, place, onPlace, playing, onPlay, speed, onS
           type="button"
           className="button primary"
           data-testid="replay-play"
-          aria-pressed={playing}
+          data-playing={playing}
           onClick={() => onPlay(!playing)}
         >
           {playing ? t.pause : t.play}

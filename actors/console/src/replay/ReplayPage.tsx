@@ -96,6 +96,11 @@ function Replay({ recorded, recording, runId, first }: ReplayProps) {
     },
     [setPlaying],
   );
+  const onPlay = (next: boolean) => {
+    // From the end it plays from the beginning.
+    if (next && isEnd(timeline, place)) setPlace(placeAt(timeline, 0));
+    setPlaying(next);
+  };
   const toSeq = useCallback((seq: number) => move(placeAt(timeline, recording.indexOf(seq))), [move, timeline, recording]);
   const firstSeq = recording.event(0)?.seq ?? 1;
   return (
@@ -113,11 +118,7 @@ function Replay({ recorded, recording, runId, first }: ReplayProps) {
           place={place}
           onPlace={move}
           playing={playing}
-          onPlay={(next) => {
-            // From the end it plays from the beginning.
-            if (next && isEnd(timeline, place)) setPlace(placeAt(timeline, 0));
-            setPlaying(next);
-          }}
+          onPlay={onPlay}
           speed={speed}
           onSpeed={setSpeed}
         />
@@ -128,6 +129,7 @@ function Replay({ recorded, recording, runId, first }: ReplayProps) {
           seq={event.seq}
           lastSeq={recording.lastSeq}
           what={wordsOf(event)}
+          onPlay={() => onPlay(!playing)}
         />
         <p className="replay-where number">
           <span title={formatInstant(event.timestamp)}>

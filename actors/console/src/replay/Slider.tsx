@@ -1,4 +1,4 @@
-/** The run's timeline, to be drawn along or moved by the keys: the arrows go by events, Page keys by a twentieth. */
+/** The run's timeline, to be drawn along or moved by the keys: arrows go by events, Page keys by a twentieth; the space bar plays. */
 import { useRef, type KeyboardEvent, type PointerEvent } from "react";
 import { formatDuration } from "../format";
 import { useText } from "../i18n";
@@ -19,10 +19,12 @@ export interface SliderProps {
   readonly lastSeq: number;
   /** What the event says, in words. */
   readonly what: string;
+  /** Play, or stop playing: the space bar. */
+  readonly onPlay: () => void;
 }
 
 /** The slider. `data-testid="replay-slider"`. */
-export function Slider({ timeline, place, onPlace, seq, lastSeq, what }: SliderProps) {
+export function Slider({ timeline, place, onPlace, seq, lastSeq, what, onPlay }: SliderProps) {
   const t = useText(replayText);
   const track = useRef<HTMLDivElement>(null);
   const { duration } = timeline;
@@ -41,9 +43,10 @@ export function Slider({ timeline, place, onPlace, seq, lastSeq, what }: SliderP
       End: () => placeAt(timeline, timeline.positions.length - 1),
     };
     const move = moves[event.key];
-    if (move === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+    if ((move === undefined && event.key !== " ") || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    onPlace(move());
+    if (move === undefined) onPlay();
+    else onPlace(move());
   };
 
   const toPointer = (event: PointerEvent) => {

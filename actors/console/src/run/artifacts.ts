@@ -1,6 +1,7 @@
 /** The files that a run left, as `GET /api/runs/{run_id}/artifacts` lists them. */
 import type { Client } from "callboard";
 import { useEffect, useRef, useState } from "react";
+import { saveFile } from "../save";
 
 /** One file. */
 export interface Artifact {
@@ -60,13 +61,7 @@ export function useArtifacts(
 
 /** Saves a file on the visitor's machine, under its name. */
 export async function saveArtifact(client: Client, path: string, name: string): Promise<void> {
-  const address = URL.createObjectURL(await client.http.blob(path));
-  const link = document.createElement("a");
-  link.href = address;
-  link.download = name;
-  link.click();
-  // The browser has begun to read it by the next task.
-  setTimeout(() => URL.revokeObjectURL(address), 0);
+  saveFile(await client.http.blob(path), name);
 }
 
 /** A value that follows another one, at most once in `PAUSE_MS`. */
