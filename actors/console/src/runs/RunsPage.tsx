@@ -31,7 +31,7 @@ export function RunsPage({ query }: { query: URLSearchParams }) {
   const [typed, setTyped] = useTyped(filter.workflowId, (workflow) => replaceQuery({ workflow, cursor: "" }));
   const filtered = filter.status !== "" || filter.workflowId !== "";
   return (
-    <section className="page runs" data-testid="runs" aria-labelledby={`${id}-title`}>
+    <section className="page runs" data-testid="runs">
       <header className="runs-head">
         <h1 id={`${id}-title`}>{t.title}</h1>
         <label>
