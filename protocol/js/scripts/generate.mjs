@@ -42,6 +42,9 @@ function write() {
     "// Made by `npm run generate` from the server's JSON Schema. Do not edit.\n",
     "/** Whatever JSON can say: a value of the user, passed through untouched. */",
     "export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };\n",
+    "/** One form of a message: whether it is an event, and what its payload must hold. */",
+    "export interface Form {\n  readonly event: boolean;",
+    '  readonly payload: Readonly<Record<string, "string" | "number" | "boolean" | "array" | "object" | "any">>;\n}\n',
     "/** The state of a run. */",
     `export type RunStatus = ${union(RUN_STATUS)};\n`,
     "/** The state of a node. */",
@@ -53,6 +56,8 @@ function write() {
     table("ClientMessages", "Type → what a client sends.", client),
     "/** Every type that the server sends. */",
     `export const SERVER_TYPES = [\n${server.map(({ type }) => `  ${JSON.stringify(type)},\n`).join("")}] as const;\n`,
+    "/** What the payload of a message must hold to be one: type → its forms. */",
+    `export const FORMS: ReadonlyMap<string, readonly Form[]> = new Map<string, readonly Form[]>([\n${server.map(formsOf).join("")}]);\n`,
     "/** The kinds of nodes that a server knows without plug-ins. */",
     `export const BUILT_IN_KINDS: readonly string[] = [\n${kinds.map((kind) => `  ${JSON.stringify(kind)},\n`).join("")}];`,
     "",
@@ -72,6 +77,25 @@ function messages(end) {
       const either = `/** Any message of the type \`${type}\`. */\nexport type ${base} = ${forms.map(([name]) => name).join(" | ")};\n`;
       return { type, name: base, text: [...forms.map(([name, form]) => interfaceOf(name, form)), either] };
     });
+}
+
+function formsOf({ type }) {
+  const definition = definitions[`${DIALECT}.server.${type}`];
+  const forms = (definition.anyOf ?? [definition]).map((form) => {
+    const { properties, required = [] } = form.properties.payload;
+    const keys = required.map((key) => `${key}: ${JSON.stringify(kindOf(properties[key]))}`);
+    return `{ event: ${form.required.includes("seq")}, payload: { ${keys.join(", ")} } }`;
+  });
+  return `  [${JSON.stringify(type)}, [\n${forms.map((form) => `    ${form},\n`).join("")}  ]],\n`;
+}
+
+/** What `typeof` has to say of a value. */
+function kindOf(value) {
+  if (value.$ref) return kindOf(definitions[value.$ref.slice("#/$defs/".length)]);
+  if ("const" in value) return value.const === null ? "any" : typeof value.const;
+  if (value.enum) return typeof value.enum[0];
+  if (typeof value.type !== "string" || value.type === "null") return "any";
+  return value.type === "integer" ? "number" : value.type;
 }
 
 /** Forms of one type are told apart by what they are: an event, progress of a run, or a reply. */

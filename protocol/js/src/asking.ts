@@ -211,10 +211,15 @@ export function joined(parts: readonly Snapshot[]): Snapshot {
   const { part: _, parts: __, ...first } = parts[0] as Snapshot;
   return {
     ...first,
-    nodes: Object.assign({}, ...parts.map((part) => part.nodes)) as Snapshot["nodes"],
-    edges: Object.assign({}, ...parts.map((part) => part.edges)) as Snapshot["edges"],
-    variables: Object.assign({}, ...parts.map((part) => part.variables)) as Snapshot["variables"],
+    nodes: merged(parts.map((part) => part.nodes)),
+    edges: merged(parts.map((part) => part.edges)),
+    variables: merged(parts.map((part) => part.variables)),
   };
+}
+
+/** From entries: an id may be `__proto__`. */
+function merged<T>(parts: readonly Record<string, T>[]): Record<string, T> {
+  return Object.fromEntries(parts.flatMap((part) => Object.entries(part)));
 }
 
 /** A name that nobody can guess. */

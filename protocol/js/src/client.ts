@@ -18,7 +18,7 @@ import { addressOf, type Address } from "./address.js";
 import { Asking, closedByUser, randomName, type Payload, type Spelled } from "./asking.js";
 import { DIALECTS, type Dialect, type DialectName } from "./dialects/index.js";
 import { isObject } from "./dialects/keys.js";
-import { CallboardError, ServerRefused, ServerUnreachable } from "./errors.js";
+import { CallboardError, ServerRefused, ServerUnreachable, Unreadable } from "./errors.js";
 import { Following, type Wish } from "./following.js";
 import type { RunProgress, Snapshot } from "./fold.js";
 import type { ClientMessages, Json, RunStatus, ServerMessages } from "./generated/messages.js";
@@ -601,10 +601,11 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
       if (this.#failure !== null) return;
       this.#traffic.received += 1;
       try {
-        if (!isObject(each)) throw new TypeError("a message is an object");
+        if (!isObject(each)) throw new Unreadable("a message is an object");
         this.#hear(this.#dialect.decode(each), bytes);
-      } catch {
+      } catch (error) {
         this.#traffic.unreadable += 1;
+        if (!(error instanceof Unreadable)) this.#report(error);
       }
     }
     this.#settle();

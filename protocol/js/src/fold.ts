@@ -371,18 +371,18 @@ function nodeState(node: NodeEvent["payload"], seq: number): NodeState {
 function edgesOf(graph: Graph, nodes: ReadonlyMap<string, NodeState>): Record<string, "taken" | "dead"> {
   const begun = new Set<string>();
   for (const [member, loop] of graph.loops) if (nodes.has(member)) begun.add(loop);
-  const edges: Record<string, "taken" | "dead"> = {};
+  const edges: [string, "taken" | "dead"][] = [];
   const loops = new Set(graph.loops.values());
   for (const edge of graph.edges) {
     const source = nodes.get(edge.source);
     if (source === undefined || !edge.used) continue;
     if (edge.sourcePort === BODY && loops.has(edge.source)) {
-      if (begun.has(edge.source)) edges[edge.id] = "taken";
+      if (begun.has(edge.source)) edges.push([edge.id, "taken"]);
     } else if (NODE_ENDED.has(source.status)) {
-      edges[edge.id] = source.fired?.includes(edge.sourcePort) ? "taken" : "dead";
+      edges.push([edge.id, source.fired?.includes(edge.sourcePort) ? "taken" : "dead"]);
     }
   }
-  return edges;
+  return Object.fromEntries(edges);
 }
 
 /** Nodes outside of loops that are done; a loop counts with its whole body. */

@@ -22,15 +22,15 @@ const ANNOTATIONS: ReadonlySet<string> = new Set(["comment", "group", "note", "s
 const VIEW_TYPES: ReadonlySet<string> = new Set(["default", "group", "input", "output"]);
 
 /** Handle of an edge that leaves a loop → its port. */
-const LOOP_PORTS: Readonly<Record<string, string>> = {
-  body: BODY,
-  loop: BODY,
-  item: BODY,
-  done: "done",
-  exit: "done",
-  completed: "done",
-  [OUT]: "done",
-};
+const LOOP_PORTS: ReadonlyMap<string, string> = new Map([
+  ["body", BODY],
+  ["loop", BODY],
+  ["item", BODY],
+  ["done", "done"],
+  ["exit", "done"],
+  ["completed", "done"],
+  [OUT, "done"],
+]);
 
 /** A node of a graph. */
 export interface GraphNode {
@@ -155,7 +155,7 @@ function readEdges(
       id,
       source,
       target,
-      sourcePort: from?.kind === LOOP ? (LOOP_PORTS[handle] ?? handle) : handle,
+      sourcePort: from?.kind === LOOP ? (LOOP_PORTS.get(handle) ?? handle) : handle,
       targetPort: name(entry[keys.targetPort]) ?? IN,
       used: !!from && !!to && !from.annotation && !to.annotation && to.kind !== START,
       sent: entry,

@@ -55,12 +55,21 @@ export class Site {
   }
 
   /** `kill -9`; returns when nothing of it is left. */
-  async kill(): Promise<void> {
+  kill(): Promise<void> {
+    return this.#signal("SIGKILL");
+  }
+
+  /** Have it end in good order; returns when it has. */
+  end(): Promise<void> {
+    return this.#signal("SIGTERM");
+  }
+
+  async #signal(signal: NodeJS.Signals): Promise<void> {
     const child = this.#process;
     this.#process = null;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
     const gone = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
+    child.kill(signal);
     await gone;
   }
 }

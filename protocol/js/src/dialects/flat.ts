@@ -14,7 +14,11 @@ import { snakeKeys } from "./snake.js";
 /** Everything at the top level. */
 export const FLAT: Dialect = { name: "flat", decode, encode };
 
-const STATUSES: Readonly<Record<string, string>> = { completed: "success", failed: "error" };
+// Maps, not objects: the names of strangers are looked up in them, and an object also has a `constructor`.
+const STATUSES: ReadonlyMap<string, string> = new Map([
+  ["completed", "success"],
+  ["failed", "error"],
+]);
 
 const UNITS: Units = {
   time: (value) => {
@@ -24,41 +28,41 @@ const UNITS: Units = {
   },
   node: ({ outputs, status, ...node }) => ({
     ...node,
-    status: STATUSES[String(status)] ?? status ?? null,
+    status: STATUSES.get(String(status)) ?? status ?? null,
     data: outputs ?? null,
   }),
 };
 
-const CHANGES: Readonly<Record<string, string>> = {
-  pausing: "workflow.pause",
-  paused: "workflow.pause",
-  running: "workflow.resume",
-  stopping: "workflow.stop",
-  failing: "workflow.stop",
-};
+const CHANGES: ReadonlyMap<string, string> = new Map([
+  ["pausing", "workflow.pause"],
+  ["paused", "workflow.pause"],
+  ["running", "workflow.resume"],
+  ["stopping", "workflow.stop"],
+  ["failing", "workflow.stop"],
+]);
 
-const CONTROLS: Readonly<Record<string, string>> = {
-  pause: "workflow.pause",
-  resume: "workflow.resume",
-  stop: "workflow.stop",
-  breakpoints: "workflow.breakpoints",
-};
+const CONTROLS: ReadonlyMap<string, string> = new Map([
+  ["pause", "workflow.pause"],
+  ["resume", "workflow.resume"],
+  ["stop", "workflow.stop"],
+  ["breakpoints", "workflow.breakpoints"],
+]);
 
 /** Type on the wire → canonical type, where the rest of the message is the payload as it stands. */
-const PLAIN: Readonly<Record<string, string>> = {
-  connection_established: "connection_established",
-  execution_progress: "execution.progress",
-  execution_log: "execution.log",
-  error: "error",
-  node_input_response: "node.input",
-  subscription_confirmed: "workflow.subscribe",
-  subscription_updated: "workflow.unsubscribe",
-  workflow_list: "workflow.list",
-  workflow_snapshot: "workflow.snapshot",
-  workflow_validation: "workflow.validate",
-  heartbeat: "heartbeat",
-  system_status: "system.status",
-};
+const PLAIN: ReadonlyMap<string, string> = new Map([
+  ["connection_established", "connection_established"],
+  ["execution_progress", "execution.progress"],
+  ["execution_log", "execution.log"],
+  ["error", "error"],
+  ["node_input_response", "node.input"],
+  ["subscription_confirmed", "workflow.subscribe"],
+  ["subscription_updated", "workflow.unsubscribe"],
+  ["workflow_list", "workflow.list"],
+  ["workflow_snapshot", "workflow.snapshot"],
+  ["workflow_validation", "workflow.validate"],
+  ["heartbeat", "heartbeat"],
+  ["system_status", "system.status"],
+]);
 
 /** What is read otherwise: payload → [canonical type, canonical payload]. */
 const READERS: Readonly<Record<string, (payload: JsonObject, message: JsonObject) => [string, JsonObject]>> = {
@@ -69,7 +73,7 @@ const READERS: Readonly<Record<string, (payload: JsonObject, message: JsonObject
     const full = "progress" in node ? { ...node, data: null, fired: [] } : node;
     return [`node.${String(node["status"])}`, full];
   },
-  workflow_status: (payload) => [CHANGES[String(payload["status"])] ?? "", payload],
+  workflow_status: (payload) => [CHANGES.get(String(payload["status"])) ?? "", payload],
   workflow_completed: ({ results, ...payload }) =>
     payload["status"] === "completed"
       ? ["execution.complete", { ...payload, results: results ?? {} }]
@@ -93,7 +97,7 @@ const READERS: Readonly<Record<string, (payload: JsonObject, message: JsonObject
     return ["execution.error", { ...payload, error: error ?? "", errors: [], warnings: [] }];
   },
   workflow_control_response: ({ action, status, runStatus, ...payload }) => {
-    const type = CONTROLS[String(action)];
+    const type = CONTROLS.get(String(action));
     if (type === undefined || "path" in payload) {
       const { error, ...rest } = payload;
       return ["error", { ...rest, message: error ?? "" }];
@@ -110,8 +114,8 @@ const OF_A_RUN: ReadonlySet<Json | undefined> = new Set(["node_status_update", "
 function decode(said: JsonObject): Message {
   const { type, ...rest } = said;
   const name = String(type);
-  const reader = READERS[name];
-  const plain = PLAIN[name];
+  const reader = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
+  const plain = PLAIN.get(name);
   if (reader === undefined && plain === undefined) return broadcast(said);
   const keys = read(rest, UNITS);
   const message: JsonObject = {};
@@ -129,31 +133,29 @@ function decode(said: JsonObject): Message {
 }
 
 /** Canonical type → type on the wire. */
-const COMMANDS: Readonly<Record<string, string>> = {
-  "workflow.start": "execute_workflow",
-  "workflow.subscribe": "subscribe",
-  "workflow.unsubscribe": "unsubscribe",
-  "node.input": "node_input",
-  "workflow.list": "list_workflows",
-  "workflow.snapshot": "get_workflow",
-  "workflow.validate": "validate_workflow",
-  heartbeat: "heartbeat_response",
-  "system.status": "system_status",
-};
+const COMMANDS: ReadonlyMap<string, string> = new Map([
+  ["workflow.start", "execute_workflow"],
+  ["workflow.subscribe", "subscribe"],
+  ["workflow.unsubscribe", "unsubscribe"],
+  ["node.input", "node_input"],
+  ["workflow.list", "list_workflows"],
+  ["workflow.snapshot", "get_workflow"],
+  ["workflow.validate", "validate_workflow"],
+  ["heartbeat", "heartbeat_response"],
+  ["system.status", "system_status"],
+]);
 
-const ACTIONS: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.entries(CONTROLS).map(([action, type]) => [type, action]),
-);
+const ACTIONS: ReadonlyMap<string, string> = new Map([...CONTROLS].map(([action, type]) => [type, action]));
 
 const GRAPH: readonly string[] = ["nodes", "edges", "connections", "config"];
 
 function encode(command: ClientMessage): JsonObject {
   const { id, type, timestamp, workflowId, payload } = command as unknown as JsonObject;
   const name = String(type);
-  const action = ACTIONS[name];
+  const action = ACTIONS.get(name);
   const fields = snakeKeys(payload as JsonObject);
   const message: JsonObject = {
-    type: action === undefined ? (COMMANDS[name] ?? name) : "control_workflow",
+    type: action === undefined ? (COMMANDS.get(name) ?? name) : "control_workflow",
     id: id ?? "",
     timestamp: new Date(timestamp as number).toISOString(),
   };
@@ -169,8 +171,18 @@ function encode(command: ClientMessage): JsonObject {
     message["workflow"] = workflow;
   }
   if ("types" in fields) {
-    message["event_types"] = fields["types"] ?? null;
+    const { types } = fields;
+    message["event_types"] = Array.isArray(types) ? [...new Set(types.map(groupOf))] : null;
     delete fields["types"];
   }
   return { ...message, ...fields };
+}
+
+/** This dialect's subscriptions know groups only: a canonical type is asked for as the group that it is in. */
+function groupOf(type: Json): Json {
+  const name = String(type);
+  if (name.startsWith("node.")) return "node_status";
+  if (name === "execution.progress") return "progress";
+  if (name === "execution.log") return "log";
+  return name.startsWith("workflow.") || name.startsWith("execution.") ? "workflow_status" : type;
 }

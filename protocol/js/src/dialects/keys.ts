@@ -1,6 +1,7 @@
 // Our own keys, from one spelling to another: which of them hold times, durations or parts, and which hold what is the
 // user's and passes through untouched. The golden vectors (tests/vectors) prove every row.
 
+import { Unreadable } from "../errors.js";
 import type { Json } from "../generated/messages.js";
 import type { JsonObject } from "../messages.js";
 
@@ -8,23 +9,23 @@ import type { JsonObject } from "../messages.js";
 type Kind = "time" | "duration" | "part" | "parts" | "nodes";
 
 /** By the name in snake_case. */
-const KINDS: Readonly<Record<string, Kind>> = {
-  timestamp: "time",
-  started_at: "time",
-  ended_at: "time",
-  created_at: "time",
-  until: "time",
-  duration: "duration",
-  estimated_time_remaining: "duration",
-  uptime: "duration",
-  summary: "part",
-  waiting: "part",
-  warnings: "parts",
-  errors: "parts",
-  problems: "parts",
-  runs: "parts",
-  nodes: "nodes",
-};
+const KINDS: ReadonlyMap<string, Kind> = new Map<string, Kind>([
+  ["timestamp", "time"],
+  ["started_at", "time"],
+  ["ended_at", "time"],
+  ["created_at", "time"],
+  ["until", "time"],
+  ["duration", "duration"],
+  ["estimated_time_remaining", "duration"],
+  ["uptime", "duration"],
+  ["summary", "part"],
+  ["waiting", "part"],
+  ["warnings", "parts"],
+  ["errors", "parts"],
+  ["problems", "parts"],
+  ["runs", "parts"],
+  ["nodes", "nodes"],
+]);
 
 /** What a dialect with snake_case keys says its own way. Everything becomes milliseconds. */
 export interface Units {
@@ -46,11 +47,13 @@ export function snake(name: string): string {
 
 /** The keys of a message or a part in snake_case with seconds, as camelCase with milliseconds. */
 export function read(said: JsonObject, units: Units): JsonObject {
-  const result: JsonObject = {};
-  for (const [name, value] of Object.entries(said)) {
-    result[camel(name)] = value === null ? null : readValue(KINDS[name], value, units);
-  }
-  return result;
+  // From entries: a key of a stranger may be `__proto__`.
+  return Object.fromEntries(
+    Object.entries(said).map(([name, value]) => [
+      camel(name),
+      value === null ? null : readValue(KINDS.get(name), value, units),
+    ]),
+  );
 }
 
 function readValue(kind: Kind | undefined, value: Json, units: Units): Json {
@@ -75,7 +78,7 @@ function readValue(kind: Kind | undefined, value: Json, units: Units): Json {
 
 /** Seconds as whole milliseconds, rounded as the server rounds: halves to even. */
 export function milliseconds(seconds: Json): number {
-  if (typeof seconds !== "number") throw new TypeError("must be a number");
+  if (typeof seconds !== "number") throw new Unreadable(`not a time: ${JSON.stringify(seconds)}`);
   const exact = seconds * 1000;
   const floor = Math.floor(exact);
   if (exact - floor !== 0.5) return Math.round(exact);

@@ -1,12 +1,10 @@
 // The snake dialect: an envelope with a payload, snake_case keys, float seconds.
 
-import { SERVER_TYPES, type Json } from "../generated/messages.js";
+import { FORMS } from "../generated/messages.js";
 import type { ClientMessage, JsonObject, Message } from "../messages.js";
 import { broadcast, checked } from "./camel.js";
 import type { Dialect } from "./contract.js";
 import { isObject, milliseconds, read, snake, type Units } from "./keys.js";
-
-const TYPES: ReadonlySet<Json | undefined> = new Set(SERVER_TYPES);
 
 const UNITS: Units = {
   time: milliseconds,
@@ -18,7 +16,7 @@ export const SNAKE: Dialect = { name: "snake", decode, encode };
 
 function decode(said: JsonObject): Message {
   const { type, payload, ...envelope } = said;
-  if (!TYPES.has(type)) return broadcast(said);
+  if (!FORMS.has(String(type))) return broadcast(said);
   const message = read(envelope, UNITS);
   const body = isObject(payload) ? read(payload, UNITS) : (payload ?? null);
   const node = isObject(body) && String(type).startsWith("node.") && "result" in body ? UNITS.node(body) : body;

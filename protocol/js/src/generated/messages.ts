@@ -3,6 +3,12 @@
 /** Whatever JSON can say: a value of the user, passed through untouched. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
+/** One form of a message: whether it is an event, and what its payload must hold. */
+export interface Form {
+  readonly event: boolean;
+  readonly payload: Readonly<Record<string, "string" | "number" | "boolean" | "array" | "object" | "any">>;
+}
+
 /** The state of a run. */
 export type RunStatus = "pending" | "running" | "pausing" | "paused" | "stopping" | "failing" | "completed" | "stopped" | "failed";
 
@@ -927,6 +933,88 @@ export const SERVER_TYPES = [
   "system.status",
   "error",
 ] as const;
+
+/** What the payload of a message must hold to be one: type → its forms. */
+export const FORMS: ReadonlyMap<string, readonly Form[]> = new Map<string, readonly Form[]>([
+  ["connection_established", [
+    { event: false, payload: { sessionId: "string", message: "string" } },
+  ]],
+  ["workflow.start", [
+    { event: true, payload: { runId: "string", totalNodes: "number", status: "string", warnings: "array" } },
+  ]],
+  ["node.pending", [
+    { event: true, payload: { nodeId: "string", status: "string", message: "string", attempt: "number", data: "any", fired: "array" } },
+  ]],
+  ["node.running", [
+    { event: true, payload: { nodeId: "string", status: "string", message: "string", attempt: "number", data: "any", fired: "array" } },
+    { event: false, payload: { nodeId: "string", progress: "number", message: "string", attempt: "number", status: "string", data: "any", fired: "array" } },
+  ]],
+  ["node.success", [
+    { event: true, payload: { nodeId: "string", status: "string", message: "string", attempt: "number", data: "any", fired: "array" } },
+  ]],
+  ["node.error", [
+    { event: true, payload: { nodeId: "string", status: "string", message: "string", attempt: "number", data: "any", fired: "array" } },
+  ]],
+  ["node.skipped", [
+    { event: true, payload: { nodeId: "string", status: "string", message: "string", attempt: "number", data: "any", fired: "array" } },
+  ]],
+  ["execution.progress", [
+    { event: false, payload: { totalNodes: "number", completedNodes: "number", currentNode: "string", progress: "number" } },
+  ]],
+  ["execution.log", [
+    { event: true, payload: { level: "string", message: "string" } },
+    { event: false, payload: { code: "string", message: "string", level: "string" } },
+  ]],
+  ["workflow.pause", [
+    { event: true, payload: { status: "string" } },
+    { event: false, payload: { ok: "boolean" } },
+  ]],
+  ["workflow.resume", [
+    { event: true, payload: { status: "string" } },
+    { event: false, payload: { ok: "boolean" } },
+  ]],
+  ["workflow.stop", [
+    { event: true, payload: { status: "string" } },
+    { event: false, payload: { ok: "boolean" } },
+  ]],
+  ["execution.complete", [
+    { event: true, payload: { status: "string", message: "string", summary: "object" } },
+  ]],
+  ["execution.error", [
+    { event: true, payload: { status: "string", message: "string", summary: "object" } },
+    { event: false, payload: { code: "string", error: "string", errors: "array", warnings: "array" } },
+  ]],
+  ["workflow.breakpoints", [
+    { event: false, payload: { ok: "boolean" } },
+  ]],
+  ["node.input", [
+    { event: false, payload: { ok: "boolean", nodeId: "string" } },
+  ]],
+  ["workflow.subscribe", [
+    { event: false, payload: { ok: "boolean", reset: "boolean" } },
+  ]],
+  ["workflow.unsubscribe", [
+    { event: false, payload: { ok: "boolean" } },
+  ]],
+  ["workflow.list", [
+    { event: false, payload: { runs: "array", nextCursor: "any" } },
+  ]],
+  ["workflow.snapshot", [
+    { event: false, payload: { runId: "string", status: "string", nodes: "object", edges: "object", variables: "object", lastSeq: "number", breakpoints: "array" } },
+  ]],
+  ["workflow.validate", [
+    { event: false, payload: { ok: "boolean", errors: "array", warnings: "array" } },
+  ]],
+  ["heartbeat", [
+    { event: false, payload: { status: "string" } },
+  ]],
+  ["system.status", [
+    { event: false, payload: { status: "string", version: "string", uptime: "number", sessionId: "string", connections: "number", runs: "number" } },
+  ]],
+  ["error", [
+    { event: false, payload: { code: "string", message: "string" } },
+  ]],
+]);
 
 /** The kinds of nodes that a server knows without plug-ins. */
 export const BUILT_IN_KINDS: readonly string[] = [

@@ -1,0 +1,273 @@
+// What a client promises when its connection, or the server, is lost: every event once, in order; every command done once.
+
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import type { Client, DialectName, Message, Run, ServerRefused, StateChange } from "../src/index.js";
+import { Proxy, random } from "./proxy.js";
+import { client, edge, folder, node, Site } from "./site.js";
+
+const FAST = { seed: 7, defaultWaitTime: 0 };
+const SEED = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1_000_000));
+
+/** Nodes that wait, one behind the other. */
+function chain(length: number, duration: number): { nodes: object[]; edges: object[] } {
+  const ids = Array.from({ length }, (_, index) => `w${index}`);
+  return {
+    nodes: [node("start", "start"), ...ids.map((id) => node(id, "wait", { duration }))],
+    edges: ids.map((id, index) => edge(index === 0 ? "start" : `w${index - 1}`, id)),
+  };
+}
+
+for (const dialect of ["camel", "snake", "flat"] as const satisfies readonly DialectName[]) {
+  test(`${dialect}: cut at 20 random bytes and more during one run, every seq comes once and in order (seed ${SEED})`, async (t) => {
+    const site = await Site.open(t, "--journal", "memory:");
+    const next = random(SEED);
+    const proxy = await Proxy.open(t, () => site.port);
+    const it = client(t, proxy.url, { dialect, batch: next() < 0.5 });
+    const seqs = seqsOf(it);
+    const run = await it.startWorkflow(chain(200, 20), { config: FAST });
+    proxy.plan = () => ({ up: 500 + 9_000 * next(), down: 300 + 2_500 * next() });
+    proxy.cut();
+    it.subscribe({ runId: run.runId }, { after: run.lastSeq, lossless: true });
+    await run.until(({ status }) => status === "completed" || it.statistics().reconnects > 20);
+    proxy.plan = null;
+    const end = await run.wait();
+    assert.ok(it.statistics().reconnects > 20, `${it.statistics().reconnects} reconnects`);
+    await eventually(() => (seqs.get(run.runId) ?? []).length >= end.lastSeq);
+    assert.deepEqual(seqs.get(run.runId), upTo(end.lastSeq));
+    assert.equal(end.conflated, 0);
+    await agrees(it, run);
+    assert.equal(it.statistics().unreadable, 0);
+  });
+}
+
+test(`commands that are cut are done once: six starts are six runs, each pause is one pause (seed ${SEED})`, async (t) => {
+  const site = await Site.open(t, "--journal", "memory:");
+  const next = random(SEED + 1);
+  const proxy = await Proxy.open(t, () => site.port, () => ({ up: 2_000 + 12_000 * next(), down: 600 + 4_000 * next() }));
+  const it = client(t, proxy.url);
+  const starts = Array.from({ length: 6 }, (_, n) => {
+    return it.startWorkflow(chain(2, 60_000), { config: FAST, workflowId: `w${n}` });
+  });
+  const runs = await Promise.all(starts);
+  assert.equal(new Set(runs.map(({ runId }) => runId)).size, 6);
+  const direct = client(t, site.url);
+  assert.equal((await direct.list()).runs.length, 6);
+  await Promise.all(runs.map((run) => run.pause()));
+  await Promise.all(runs.map((run) => run.until(({ status }) => status === "paused")));
+  await Promise.all(runs.map((run) => run.resume()));
+  await Promise.all(runs.map((run) => run.stop()));
+  const ends = await Promise.all(runs.map((run) => run.wait()));
+  assert.ok(proxy.cuts >= 5, `${proxy.cuts} cuts`);
+  for (const end of ends) {
+    const { events } = await direct.events(end.runId);
+    const paused = events.filter(({ type, payload }) => type === "workflow.pause" && "status" in payload && payload.status === "pausing");
+    assert.equal(paused.length, 1);
+    assert.equal(events.filter(({ type }) => type === "workflow.start").length, 1);
+    assert.equal(end.lastSeq, events.length);
+  }
+});
+
+test("kill -9 in mid-run, three times, with a SQLite journal: the run goes on, and the client with it", async (t) => {
+  const site = await Site.open(t, "--journal", `sqlite:${join(folder(t), "runs.db")}`);
+  const it = client(t, site.url);
+  const seqs = seqsOf(it);
+  const states: StateChange[] = [];
+  it.on("state", (change) => void states.push(change));
+  const run = await it.startWorkflow(chain(40, 60), { config: FAST });
+  for (const completed of [8, 16, 24]) {
+    await run.until(({ nodes }) => nodes[`w${completed}`]?.status === "running");
+    await site.kill();
+    await eventually(() => it.state === "away");
+    const asked = it.status();
+    await site.start();
+    assert.equal((await asked).status, "running");
+  }
+  const end = await run.wait();
+  assert.equal(end.status, "completed");
+  assert.deepEqual(seqs.get(run.runId), upTo(end.lastSeq));
+  assert.ok(states.filter(({ state }) => state === "away").length >= 3);
+  assert.equal(states.at(-1)?.state, "live");
+  await agrees(it, run);
+});
+
+test("a workflow's runs are followed over a restart: the next one is heard from its first event", async (t) => {
+  const site = await Site.open(t, "--journal", `sqlite:${join(folder(t), "runs.db")}`);
+  const it = client(t, site.url);
+  const seqs = seqsOf(it);
+  it.subscribe({ workflowId: "w" });
+  await it.status();
+  const other = client(t, site.url);
+  const first = await (await other.startWorkflow(chain(1, 0), { config: FAST, workflowId: "w" })).wait();
+  await eventually(() => seqs.get(first.runId)?.at(-1) === first.lastSeq);
+  await site.kill();
+  await eventually(() => it.state === "away");
+  await site.start();
+  const second = await (await other.startWorkflow(chain(1, 0), { config: FAST, workflowId: "w" })).wait();
+  await eventually(() => seqs.get(second.runId)?.at(-1) === second.lastSeq);
+  assert.deepEqual(seqs.get(first.runId), upTo(first.lastSeq));
+  assert.deepEqual(seqs.get(second.runId), upTo(second.lastSeq));
+});
+
+test("all runs: cut in the middle of one, a subscription to `*` misses nothing of it", async (t) => {
+  const site = await Site.open(t, "--journal", "memory:");
+  const proxy = await Proxy.open(t, () => site.port);
+  const it = client(t, proxy.url);
+  const seqs = seqsOf(it);
+  it.subscribe("*");
+  await it.status();
+  const run = await client(t, site.url).startWorkflow(chain(30, 30), { config: FAST });
+  for (let n = 1; n <= 3; n++) {
+    await run.until(({ nodes }) => nodes[`w${8 * n}`]?.status === "running");
+    proxy.cut();
+  }
+  const end = await run.wait();
+  await eventually(() => seqs.get(run.runId)?.at(-1) === end.lastSeq);
+  assert.deepEqual(seqs.get(run.runId), upTo(end.lastSeq));
+});
+
+test("a server whose journal is gone: the run is unknown, and what was seen of it stays", async (t) => {
+  const site = await Site.open(t, "--journal", "memory:");
+  const it = client(t, site.url);
+  const run = await it.startWorkflow(chain(1, 600_000), { config: FAST });
+  await run.until(({ nodes }) => nodes["w0"]?.status === "running");
+  await site.kill();
+  await site.start();
+  await run.until(({ problem }) => problem !== undefined);
+  assert.equal(run.current.problem?.code, "unknown_run");
+  assert.equal(run.current.nodes["w0"]?.status, "running");
+  await assert.rejects(run.pause(), { code: "unknown_workflow" });
+});
+
+test("a position that the server does not know is answered with a reset: the snapshot takes the place of what was known", async (t) => {
+  const site = await Site.open(t, "--journal", "memory:");
+  const it = client(t, site.url);
+  const run = await it.startWorkflow(chain(3, 600_000), { config: FAST });
+  await run.until(({ nodes }) => nodes["w0"]?.status === "running");
+  const snapshots: Message[] = [];
+  it.on("workflow.snapshot", (message) => void snapshots.push(message));
+  it.subscribe({ runId: run.runId }, { after: 9_999 });
+  await eventually(() => snapshots.length === 1);
+  await agrees(it, run);
+  const seqs = seqsOf(it);
+  await run.pause();
+  await run.until(({ status }) => status === "paused");
+  await agrees(it, run);
+  const heard = seqs.get(run.runId) ?? [];
+  assert.deepEqual(heard, Array.from(heard, (_, index) => (heard[0] ?? 0) + index), "live, behind the snapshot");
+  await run.stop();
+});
+
+test("a slow client: what it is spared is counted, its state is right, and the run does not wait for it", async (t) => {
+  const site = await Site.open(t, "--journal", "memory:");
+  const proxy = await Proxy.open(t, () => site.port);
+  const [slow, quick] = [client(t, proxy.url), client(t, site.url)];
+  const text = "x".repeat(3_000);
+  const ids = Array.from({ length: 60 }, (_, index) => `n${index}`);
+  const graph = {
+    nodes: [node("start", "start"), node("loop", "loop", { type: "count", count: 60 }), ...ids.map((id) => node(id, "set", { [id]: text }))],
+    edges: [edge("start", "loop"), ...ids.map((id, index) => edge(index === 0 ? "loop" : `n${index - 1}`, id, index === 0 ? "body" : undefined))],
+  };
+  const paused = { ...FAST, breakpoints: ["loop"] };
+  const started = await quick.startWorkflow(graph, { config: paused });
+  const run = slow.run(started.runId);
+  let [delivered, last, gaps] = [0, 0, 0];
+  slow.on("*", (message) => {
+    if (!("seq" in message) || message.runId !== run.runId) return;
+    delivered += 1;
+    const skipped = message.seq - last - 1;
+    gaps += skipped;
+    assert.ok(skipped <= ((message as { conflated?: number }).conflated ?? 0), "a gap is said to be one");
+    last = message.seq;
+    const until = performance.now() + 0.5;
+    while (performance.now() < until);
+  });
+  await run.until(({ status }) => status === "paused");
+  proxy.hold(true);
+  await started.resume();
+  const end = await started.wait();
+  proxy.hold(false);
+  const own = await run.wait();
+  await agrees(quick, run);
+  assert.deepEqual(own.nodes, end.nodes);
+  assert.equal(delivered + gaps, end.lastSeq);
+  assert.equal(own.conflated, gaps);
+  assert.equal(slow.statistics().conflated, gaps);
+  assert.ok(gaps > 100, `${gaps} of ${end.lastSeq} were left out`);
+});
+
+test("a wrong token is refused for good, and the error says so", async (t) => {
+  const site = await Site.open(t, "--journal", "memory:", "--token", "right");
+  for (const token of ["wrong", undefined]) {
+    const it = client(t, site.url, token === undefined ? {} : { token });
+    const error = (await it.status().catch((thrown: unknown) => thrown)) as ServerRefused;
+    assert.deepEqual([error.name, error.reason], ["ServerRefused", 401]);
+    assert.equal(it.state, "closed");
+    assert.equal(it.failure, error);
+    assert.equal(it.statistics().attempts, 1);
+  }
+});
+
+test("a second client with the same session takes it over: the first is closed with 4409 and stays away", async (t) => {
+  const site = await Site.open(t, "--journal", "memory:");
+  const one = client(t, site.url, { sessionId: "tab" });
+  await one.status();
+  const other = client(t, site.url, { sessionId: "tab" });
+  await eventually(() => one.state === "closed");
+  assert.equal((one.failure as ServerRefused).reason, 4409);
+  assert.equal((await other.status()).sessionId, "tab");
+  await assert.rejects(one.status(), { name: "ServerRefused" });
+});
+
+test("a server that goes away in good order is waited for", async (t) => {
+  const site = await Site.open(t, "--journal", "memory:");
+  const it = client(t, site.url);
+  await it.status();
+  const said: string[] = [];
+  it.on("system.status", ({ payload }) => void said.push(payload.status));
+  const away = new Promise<StateChange>((resolve) => it.on("state", (change) => change.state === "away" && resolve(change)));
+  await site.end();
+  assert.equal((await away).code, 1001);
+  assert.deepEqual(said, ["shutting_down"]);
+  await site.start();
+  assert.equal((await it.status()).status, "running");
+});
+
+/** Run id → the seqs that a client delivers, from now on. */
+function seqsOf(it: Client): Map<string, number[]> {
+  const seqs = new Map<string, number[]>();
+  it.on("*", (message) => {
+    if (!("seq" in message)) return;
+    const known = seqs.get(message.runId) ?? [];
+    seqs.set(message.runId, [...known, message.seq]);
+  });
+  return seqs;
+}
+
+function upTo(last: number): number[] {
+  return Array.from({ length: last }, (_, index) => index + 1);
+}
+
+/** The run as the client shows it is the run as the server has it. */
+async function agrees(it: Client, run: Run): Promise<void> {
+  const snapshot = await it.snapshot({ runId: run.runId });
+  await run.until(({ lastSeq, graph }) => lastSeq >= snapshot.lastSeq && graph !== undefined);
+  const { nodes, edges, status, lastSeq } = run.current;
+  assert.deepEqual({ status, lastSeq, edges }, { status: snapshot.status, lastSeq: snapshot.lastSeq, edges: snapshot.edges });
+  const brief = (all: Record<string, { status: string; attempt: number; iteration?: readonly number[]; reason?: string }>): object =>
+    Object.fromEntries(
+      Object.entries(all).map(([id, { status: is, attempt, iteration = [], reason }]) => [id, { is, attempt, iteration, reason }]),
+    );
+  assert.deepEqual(brief(nodes), brief(snapshot.nodes));
+}
+
+/** Wait until something holds that nothing tells of. */
+async function eventually(holds: () => boolean): Promise<void> {
+  const until = Date.now() + 15_000;
+  while (!holds()) {
+    assert.ok(Date.now() < until, "it never came");
+    await sleep(5);
+  }
+}
