@@ -18,7 +18,17 @@ json.dump({"schema": schema(), "kinds": sorted(Registry.builtin().kinds)}, sys.s
 `;
 
 const DIALECT = "camel";
-const RUN_STATUS = ["pending", "running", "pausing", "paused", "stopping", "failing", "completed", "stopped", "failed"];
+const RUN_STATUS = [
+  "pending",
+  "running",
+  "pausing",
+  "paused",
+  "stopping",
+  "failing",
+  "completed",
+  "stopped",
+  "failed",
+];
 const NODE_STATUS = ["pending", "running", "success", "error", "skipped"];
 
 const { schema, kinds } = JSON.parse(execFileSync(PYTHON, ["-c", ASK], { cwd: ROOT, encoding: "utf8" }));
@@ -73,7 +83,8 @@ function messages(end) {
       const base = pascal(type) + (end === "client" ? "Command" : "");
       if (!definition.anyOf) return { type, name: base, text: [interfaceOf(base, definition)] };
       const forms = definition.anyOf.map((form) => [base + suffix(form), form]);
-      if (new Set(forms.map(([name]) => name)).size < forms.length) throw new Error(`two forms of ${type} are alike`);
+      if (new Set(forms.map(([name]) => name)).size < forms.length)
+        throw new Error(`two forms of ${type} are alike`);
       const either = `/** Any message of the type \`${type}\`. */\nexport type ${base} = ${forms.map(([name]) => name).join(" | ")};\n`;
       return { type, name: base, text: [...forms.map(([name, form]) => interfaceOf(name, form)), either] };
     });

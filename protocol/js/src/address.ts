@@ -2,7 +2,12 @@
 
 import type { DialectName } from "./dialects/index.js";
 
-const SCHEMES: Readonly<Record<string, "ws" | "wss">> = { "ws:": "ws", "wss:": "wss", "http:": "ws", "https:": "wss" };
+const SCHEMES: Readonly<Record<string, "ws" | "wss">> = {
+  "ws:": "ws",
+  "wss:": "wss",
+  "http:": "ws",
+  "https:": "wss",
+};
 
 /** What may stand in a subprotocol (RFC 7230, token); any other token goes into the query. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

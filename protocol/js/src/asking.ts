@@ -75,7 +75,13 @@ export class Asking {
     this.#number += 1;
     const id = `c${this.#number}`;
     const body = ACTS.has(type) ? { ...payload, requestId: `${this.#prefix}-${this.#number}` } : payload;
-    const command = { id, type, timestamp: Date.now(), workflowId, payload: body } as unknown as ClientMessage;
+    const command = {
+      id,
+      type,
+      timestamp: Date.now(),
+      workflowId,
+      payload: body,
+    } as unknown as ClientMessage;
     return { command, id, text: this.#spell(command) };
   }
 
@@ -90,10 +96,15 @@ export class Asking {
    *
    * @param options.signal gives the answer up; whether the command is done is not known then.
    */
-  ask(spelled: Spelled, options: { runId?: string; signal?: AbortSignal | undefined } = {}): Promise<Message> {
+  ask(
+    spelled: Spelled,
+    options: { runId?: string; signal?: AbortSignal | undefined } = {},
+  ): Promise<Message> {
     const { runId, signal } = options;
     if (this.#pending.size >= MAX_COMMANDS) {
-      return Promise.reject(new Busy(`${MAX_COMMANDS} commands wait for the server already; try again later`));
+      return Promise.reject(
+        new Busy(`${MAX_COMMANDS} commands wait for the server already; try again later`),
+      );
     }
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
     return new Promise((resolve, reject) => {
@@ -154,8 +165,12 @@ export class Asking {
   /** One of the commands was more than the server takes at once, and it does not say which. */
   refuseLargest(why: string): void {
     const all = [...this.#pending.values()];
-    const largest = all.reduce((one, other) => (other.text.length > one.text.length ? other : one), all[0] as Pending);
-    if (all.length > 0) largest.reject(new CommandRefused("too_large", `${largest.text.length} characters: ${why}`));
+    const largest = all.reduce(
+      (one, other) => (other.text.length > one.text.length ? other : one),
+      all[0] as Pending,
+    );
+    if (all.length > 0)
+      largest.reject(new CommandRefused("too_large", `${largest.text.length} characters: ${why}`));
   }
 
   /** Nobody will answer. */
@@ -176,7 +191,11 @@ function refusalOf(message: Message): CallboardError | null {
     case "error":
       return refusal(message.payload.code, message.payload.message);
     case "execution.log": {
-      const { code, message: text, runId } = message.payload as ServerMessages["execution.log"]["payload"] & {
+      const {
+        code,
+        message: text,
+        runId,
+      } = message.payload as ServerMessages["execution.log"]["payload"] & {
         code?: string;
         runId?: string;
       };
@@ -225,7 +244,9 @@ function merged<T>(parts: readonly Record<string, T>[]): Record<string, T> {
 /** A name that nobody can guess. */
 export function randomName(characters: number): string {
   const bytes = crypto.getRandomValues(new Uint8Array(Math.ceil(characters / 2)));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("").slice(0, characters);
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
+    .join("")
+    .slice(0, characters);
 }
 
 /** Why nothing can be asked of a client that was closed. */

@@ -179,6 +179,7 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
     this.#following = new Following(this.#asking, {
       post: (spelled) => this.#post(spelled),
       deliver: (event, skipped) => this.#deliverEvent(event, skipped),
+      newest: async (workflowId) => (await this.list({ workflowId })).runs,
       repeated: () => void (this.#traffic.repeats += 1),
     });
     this.#home = {
@@ -231,7 +232,10 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
    * message of the type `client.lagged`.
    */
   messages(options: { limit?: number } = {}): MessageStream {
-    const stream = new MessageStream(options.limit ?? STREAM_LIMIT, (over) => void this.#streams.delete(over));
+    const stream = new MessageStream(
+      options.limit ?? STREAM_LIMIT,
+      (over) => void this.#streams.delete(over),
+    );
     if (this.#state === "closed") stream.end();
     else this.#streams.add(stream);
     return stream;
@@ -292,7 +296,11 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
   }
 
   /** Pause before these nodes from now on, and before no others. Throws what `pause` throws. */
-  async setBreakpoints(runId: string, nodeIds: readonly string[], options: AskOptions = {}): Promise<ControlReply> {
+  async setBreakpoints(
+    runId: string,
+    nodeIds: readonly string[],
+    options: AskOptions = {},
+  ): Promise<ControlReply> {
     return this.#control("workflow.breakpoints", { runId, nodeIds: [...nodeIds] }, options.signal);
   }
 
@@ -324,7 +332,12 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
   ): Promise<ServerMessages["workflow.validate"]["payload"]> {
     const { nodes, edges, connections } = graph;
     const payload = connections === undefined ? { nodes, edges: edges ?? [] } : { nodes, connections };
-    const reply = await this.#ask("workflow.validate", "", payload as unknown as Payload<"workflow.validate">, options.signal);
+    const reply = await this.#ask(
+      "workflow.validate",
+      "",
+      payload as unknown as Payload<"workflow.validate">,
+      options.signal,
+    );
     return reply.payload as ServerMessages["workflow.validate"]["payload"];
   }
 
@@ -379,7 +392,12 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
   ): Promise<{ events: RunEvent[]; lastSeq: number; closed: boolean; reset: boolean }> {
     const { after = 0, limit = 1_000, signal } = options;
     const path = `/api/runs/${encodeURIComponent(runId)}/events?after=${after}&limit=${limit}`;
-    const page = await this.http.get<{ events: JsonObject[]; last_seq: number; closed: boolean; reset: boolean }>(path, {
+    const page = await this.http.get<{
+      events: JsonObject[];
+      last_seq: number;
+      closed: boolean;
+      reset: boolean;
+    }>(path, {
       signal,
     });
     const events = page.events.map((event) => DIALECTS.snake.decode(event)).filter(isEvent);
@@ -578,7 +596,11 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
 
   /** Ask for a sign of life. In the flat dialect a heartbeat is an answer, and has none. */
   #beat(): void {
-    const spelled = this.#asking.number(this.#dialect.name === "flat" ? "system.status" : "heartbeat", "", {});
+    const spelled = this.#asking.number(
+      this.#dialect.name === "flat" ? "system.status" : "heartbeat",
+      "",
+      {},
+    );
     this.#beats.set(spelled.id, performance.now());
     this.#post(spelled);
   }
@@ -632,7 +654,11 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
     if (run === undefined) return;
     if (message.type === "execution.progress") run.hearProgress(message.payload as RunProgress);
     if (message.type === "node.running") {
-      const { nodeId, progress, message: text } = message.payload as { nodeId: string; progress?: number; message: string };
+      const {
+        nodeId,
+        progress,
+        message: text,
+      } = message.payload as { nodeId: string; progress?: number; message: string };
       if (progress !== undefined) run.hearNodeProgress(nodeId, progress, text);
     }
   }
@@ -662,7 +688,8 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
   }
 
   #report(error: unknown): void {
-    const report = this.#options.onError ?? ((thrown: unknown) => console.error("callboard: a handler failed", thrown));
+    const report =
+      this.#options.onError ?? ((thrown: unknown) => console.error("callboard: a handler failed", thrown));
     report(error);
   }
 }

@@ -75,7 +75,12 @@ export class HttpFailure extends CallboardError {
   /** The whole error object of the answer, e.g. with `errors` of an invalid workflow; keys in snake_case. */
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(status: number, code: string, message: string, details: Readonly<Record<string, unknown>> = {}) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    details: Readonly<Record<string, unknown>> = {},
+  ) {
     super(code, message);
     this.status = status;
     this.details = details;

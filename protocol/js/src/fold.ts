@@ -10,7 +10,15 @@
 //
 // Bounds: `logs` keeps the newest lines, `logLimit` of them; `nodes` and `edges` are as many as the graph has.
 
-import type { Json, NodeStatus, Problem, RunStatus, ServerMessages, Summary, Waiting } from "./generated/messages.js";
+import type {
+  Json,
+  NodeStatus,
+  Problem,
+  RunStatus,
+  ServerMessages,
+  Summary,
+  Waiting,
+} from "./generated/messages.js";
 import { BODY, type Graph } from "./graph.js";
 import { isObject } from "./dialects/keys.js";
 import { isNodeEvent, type NodeEvent, type RunEvent } from "./messages.js";
@@ -237,7 +245,11 @@ export class Fold {
   #run(event: RunEvent): void {
     switch (event.type) {
       case "workflow.start":
-        this.#set({ status: event.payload.status, startedAt: event.timestamp, warnings: event.payload.warnings });
+        this.#set({
+          status: event.payload.status,
+          startedAt: event.timestamp,
+          warnings: event.payload.warnings,
+        });
         break;
       case "execution.log":
         this.#log(event.seq, event.timestamp, event.payload);
@@ -351,7 +363,19 @@ export function foldEvents(events: Iterable<RunEvent>, graph?: Graph): RunState 
 }
 
 function nodeState(node: NodeEvent["payload"], seq: number): NodeState {
-  const { status, message, attempt, iteration = [], duration, data, fired, error, code, reason, waiting } = node;
+  const {
+    status,
+    message,
+    attempt,
+    iteration = [],
+    duration,
+    data,
+    fired,
+    error,
+    code,
+    reason,
+    waiting,
+  } = node;
   return {
     status,
     message,
@@ -403,7 +427,9 @@ function completed(graph: Graph, nodes: ReadonlyMap<string, NodeState>): number 
 function breakpointsOf(graph: Graph): string[] {
   const { breakpoints } = graph.config;
   if (!Array.isArray(breakpoints)) return [];
-  return graph.nodes.filter((node) => !node.annotation && breakpoints.includes(node.id)).map((node) => node.id);
+  return graph.nodes
+    .filter((node) => !node.annotation && breakpoints.includes(node.id))
+    .map((node) => node.id);
 }
 
 const WEIGHTS = new WeakMap<Graph, ReadonlyMap<string, number>>();

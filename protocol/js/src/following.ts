@@ -10,6 +10,9 @@
 // What the server left out to spare a slow client it says (`conflated`), and that is no gap. On each new link everything
 // is asked for again behind its cursor, so nothing depends on what the server remembers of a connection.
 //
+// Of a workflow, the runs that began and perhaps ended while this client was away are listed when it is back, the newest
+// page of them, and heard from their first event.
+//
 // A track ends with its run's ending. Runs that nobody wants are dropped, and the server is asked to send no more of
 // their workflow. Bounds: as many tracks as are wanted, and KEPT of those that ended, to know repeats of them.
 
@@ -88,6 +91,7 @@ export class Following {
   readonly #post: (spelled: Spelled) => void;
   readonly #deliver: (event: RunEvent, skipped: number) => void;
   readonly #repeated: () => void;
+  readonly #newest: (workflowId: string) => Promise<readonly { runId: string }[]>;
   readonly #tracks = new Map<string, Track>();
   readonly #workflows = new Map<string, WorkflowTrack>();
   readonly #everything = new Set<Wish>();
@@ -97,6 +101,8 @@ export class Following {
     asking: Asking,
     options: {
       post: (spelled: Spelled) => void;
+      /** The newest runs of a workflow, newest first. */
+      newest: (workflowId: string) => Promise<readonly { runId: string }[]>;
       /** An event of the client's stream, each once. */
       deliver: (event: RunEvent, skipped: number) => void;
       repeated: () => void;
@@ -106,13 +112,15 @@ export class Following {
     this.#post = options.post;
     this.#deliver = options.deliver;
     this.#repeated = options.repeated;
+    this.#newest = options.newest;
   }
 
   /** Whether something that happened earlier is still to come. */
   get behind(): boolean {
     for (const track of this.#tracks.values()) {
       if (track.place === "asked") return true;
-      if (track.place === "following" && this.#isStrict(track) && this.#lowest(track) < track.head) return true;
+      if (track.place === "following" && this.#isStrict(track) && this.#lowest(track) < track.head)
+        return true;
     }
     return false;
   }
@@ -250,6 +258,7 @@ export class Following {
     const workflow = this.#workflows.get(workflowId);
     if (workflow?.asked === id) {
       workflow.asked = null;
+      if (workflow.known) void this.#lookBack(workflowId, workflow);
       workflow.known = true;
       if (reply.runId !== undefined) {
         workflow.runId = reply.runId;
@@ -275,6 +284,24 @@ export class Following {
       track.workflowId = workflowId || track.workflowId;
       track.stream.last ??= (reply.fromSeq ?? 1) - 1;
       track.parts = reply.reset ? [] : null;
+      // Somebody said to know more than there is; the fold did not.
+      if (!reply.reset) track.stream.last = Math.min(track.stream.last, track.head);
+    }
+  }
+
+  /** Runs of a workflow that began while this client was away are heard from their first event, even if they are over. */
+  async #lookBack(workflowId: string, workflow: WorkflowTrack): Promise<void> {
+    const known = workflow.runId;
+    const rows = await this.#newest(workflowId).catch(() => []);
+    if (this.#workflows.get(workflowId) !== workflow) return;
+    const end = rows.findIndex(({ runId }) => runId === known);
+    for (const { runId } of rows.slice(0, end === -1 ? rows.length : end).reverse()) {
+      if (this.#tracks.has(runId)) continue;
+      const track = this.#track(runId);
+      track.workflowId = workflowId;
+      track.stream.last = 0;
+      workflow.runId = runId;
+      this.#ask(track);
     }
   }
 
@@ -312,7 +339,9 @@ export class Following {
     if (track.place === "starting") return;
     const lossless = [...track.wishes].some((wish) => wish.lossless);
     const lowest = track.hearer === null && track.stream.last === null ? undefined : this.#lowest(track);
-    const types = this.#isStrict(track) ? undefined : [...new Set([...track.wishes].flatMap(({ types = [] }) => types))];
+    const types = this.#isStrict(track)
+      ? undefined
+      : [...new Set([...track.wishes].flatMap(({ types = [] }) => types))];
     const lost = track.gaps > MAX_GAPS;
     track.place = "asked";
     track.parts = null;
@@ -431,7 +460,11 @@ export class Following {
   /** Whether all of the run is wanted, so that every seq comes, or is said to be left out. */
   #isStrict(track: Track): boolean {
     if (track.hearer !== null) return true;
-    const wishes = [...track.wishes, ...(this.#workflows.get(track.workflowId)?.wishes ?? []), ...this.#everything];
+    const wishes = [
+      ...track.wishes,
+      ...(this.#workflows.get(track.workflowId)?.wishes ?? []),
+      ...this.#everything,
+    ];
     return wishes.some((wish) => wish.types === undefined);
   }
 

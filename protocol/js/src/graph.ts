@@ -95,7 +95,9 @@ function readNode(entry: JsonObject, known: ReadonlySet<string>): GraphNode | nu
   const data = isObject(entry["data"]) ? entry["data"] : {};
   const kind = kindOf(entry, data, known);
   const label = [data["label"], entry["label"], entry["name"]].find((each) => each);
-  const config = [data["config"], entry["config"], entry["parameters"]].find((each) => each !== undefined && each !== null);
+  const config = [data["config"], entry["config"], entry["parameters"]].find(
+    (each) => each !== undefined && each !== null,
+  );
   return {
     id,
     kind,
@@ -145,7 +147,8 @@ function readEdges(
     }
     taken.add(id);
     const own = SPELLINGS[key];
-    const keys = own.source in entry ? own : (Object.values(SPELLINGS).find(({ source }) => source in entry) ?? own);
+    const keys =
+      own.source in entry ? own : (Object.values(SPELLINGS).find(({ source }) => source in entry) ?? own);
     const [source, target] = [name(entry[keys.source]), name(entry[keys.target])];
     if (source === null || target === null) return;
     const from = nodes.get(source);
@@ -177,7 +180,8 @@ function walk(
     else list.push(edge);
     entered.add(edge.target);
   }
-  const isBody = (edge: GraphEdge): boolean => edge.sourcePort === BODY && nodes.get(edge.source)?.kind === LOOP;
+  const isBody = (edge: GraphEdge): boolean =>
+    edge.sourcePort === BODY && nodes.get(edge.source)?.kind === LOOP;
   /** Node → the loop around it, or "" at the top. */
   const region = new Map<string, string>();
   const spread = (roots: readonly string[]): void => {

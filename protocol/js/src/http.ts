@@ -31,7 +31,11 @@ export class Http {
   }
 
   /** `POST` a JSON body. Throws what `get` throws. */
-  async post<T = Json>(path: string, body: JsonObject, options: { signal?: AbortSignal | undefined } = {}): Promise<T> {
+  async post<T = Json>(
+    path: string,
+    body: JsonObject,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<T> {
     const init = { method: "POST", body: JSON.stringify(body), signal: options.signal ?? null };
     return (await (await this.#call(path, init)).json()) as T;
   }
@@ -51,6 +55,9 @@ export class Http {
     const said = (await response.json().catch(() => null)) as { error?: JsonObject } | null;
     const error = said?.error ?? {};
     const text = `${path}: ${String(error["message"] ?? `the server answered ${response.status}`)}`;
-    throw new HttpFailure(response.status, String(error["code"] ?? "http_error"), text, { ...said, ...error });
+    throw new HttpFailure(response.status, String(error["code"] ?? "http_error"), text, {
+      ...said,
+      ...error,
+    });
   }
 }

@@ -39,7 +39,9 @@ export interface Parting {
 
 /** Whether the server does not want this client back: close codes 4400–4499, and refusals that will be the same again. */
 export function isFinal({ code, status = 0 }: Parting): boolean {
-  return (code >= 4400 && code < 4500) || (status >= 300 && status < 500 && ![408, 425, 429].includes(status));
+  return (
+    (code >= 4400 && code < 4500) || (status >= 300 && status < 500 && ![408, 425, 429].includes(status))
+  );
 }
 
 /** Who uses a link. */

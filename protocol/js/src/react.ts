@@ -4,7 +4,16 @@
 // run's own immutable picture, read with `useSyncExternalStore`, and changes at most once per frame. Components that show
 // one run share it.
 
-import { createContext, createElement, useCallback, useContext, useEffect, useMemo, useState, useSyncExternalStore } from "react";
+import {
+  createContext,
+  createElement,
+  useCallback,
+  useContext,
+  useEffect,
+  useMemo,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import type { ReactNode } from "react";
 import type { Client, ClientState, StateChange } from "./client.js";
 import { Fold, type RunState } from "./fold.js";
@@ -25,7 +34,8 @@ export function CallboardProvider(props: { client: Client; children?: ReactNode 
 export function useClient(client?: Client): Client {
   const around = useContext(ClientContext);
   const found = client ?? around;
-  if (found === null) throw new Error("there is no <CallboardProvider client={…}> around, and no client was given");
+  if (found === null)
+    throw new Error("there is no <CallboardProvider client={…}> around, and no client was given");
   return found;
 }
 
@@ -48,8 +58,14 @@ export function useRun(runId: string | null, client?: Client): RunState {
       opened.close();
     };
   }, [found, runId]);
-  const subscribe = useCallback((listener: () => void) => run?.subscribe(listener) ?? (() => undefined), [run]);
-  const current = useCallback(() => (run !== null && run.runId === runId ? run.current : nothing), [run, runId, nothing]);
+  const subscribe = useCallback(
+    (listener: () => void) => run?.subscribe(listener) ?? (() => undefined),
+    [run],
+  );
+  const current = useCallback(
+    () => (run !== null && run.runId === runId ? run.current : nothing),
+    [run, runId, nothing],
+  );
   return useSyncExternalStore(subscribe, current, () => nothing);
 }
 

@@ -77,7 +77,9 @@ export class Run {
     const { signal } = options;
     return new Promise((resolve, reject) => {
       const look = (): void => {
-        const over = holds(this.current) ? undefined : (this.#over ?? (signal?.aborted ? signal.reason : null));
+        const over = holds(this.current)
+          ? undefined
+          : (this.#over ?? (signal?.aborted ? signal.reason : null));
         if (over === null) return;
         off();
         signal?.removeEventListener("abort", look);

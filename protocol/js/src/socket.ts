@@ -32,6 +32,8 @@ export async function platformSocket(): Promise<SocketClass> {
     const module = (await import(/* @vite-ignore */ name)) as { WebSocket: SocketClass };
     return module.WebSocket;
   } catch (error) {
-    throw new Error("this platform has no WebSocket: use Node >= 22, or install the package `ws`", { cause: error });
+    throw new Error("this platform has no WebSocket: use Node >= 22, or install the package `ws`", {
+      cause: error,
+    });
   }
 }

@@ -135,7 +135,18 @@ export class Traffic {
 
   /** The figures now. */
   statistics(queued: number): ClientStatistics {
-    const { sent, received, bytesSent, bytesReceived, attempts, conflated, dropped, events, repeats, unreadable } = this;
+    const {
+      sent,
+      received,
+      bytesSent,
+      bytesReceived,
+      attempts,
+      conflated,
+      dropped,
+      events,
+      repeats,
+      unreadable,
+    } = this;
     const reconnects = Math.max(0, this.links - 1);
     const counts = { sent, received, bytesSent, bytesReceived, reconnects, attempts, queued };
     return { rtt: this.#rtt(), ...counts, conflated, dropped, events, repeats, unreadable };

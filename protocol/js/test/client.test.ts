@@ -10,7 +10,10 @@ const FAST = { seed: 7, defaultWaitTime: 0 };
 const DIALECTS: readonly DialectName[] = ["camel", "snake", "flat"];
 
 /** start → long, which runs until somebody stops it. */
-const LONG = { nodes: [node("start", "start"), node("long", "wait", { duration: 600_000 })], edges: [edge("start", "long")] };
+const LONG = {
+  nodes: [node("start", "start"), node("long", "wait", { duration: 600_000 })],
+  edges: [edge("start", "long")],
+};
 const SHORT = { nodes: [node("start", "start"), node("end", "end")], edges: [edge("start", "end")] };
 
 let site: Site;
@@ -39,14 +42,20 @@ for (const dialect of DIALECTS) {
       assert.equal(end.summary?.cancelledBy, "stop");
       assert.ok(Math.abs((end.startedAt ?? 0) - Date.now()) < 60_000, "times are milliseconds");
       const seqs = heard.flatMap((message) => ("seq" in message ? [message.seq] : []));
-      assert.deepEqual(seqs, Array.from(seqs, (_, index) => index + 1));
+      assert.deepEqual(
+        seqs,
+        Array.from(seqs, (_, index) => index + 1),
+      );
       assert.equal(heard.filter(({ type }) => type === "workflow.pause").length, 3, "a reply and two events");
     });
   }
 
   test(`${dialect}: what the server refuses is thrown, with its code and all of its problems`, async (t) => {
     const it = client(t, site.url, { dialect });
-    const bad = { nodes: [node("start", "start"), node("x", "nonsense"), node("y", "wait", { duration: "no" })], edges: [] };
+    const bad = {
+      nodes: [node("start", "start"), node("x", "nonsense"), node("y", "wait", { duration: "no" })],
+      edges: [],
+    };
     const invalid = (await it.startWorkflow(bad).catch((error: unknown) => error)) as InvalidWorkflow;
     assert.equal(invalid.name, "InvalidWorkflow");
     const codes = invalid.problems.map(({ code, nodeId }) => `${code} ${nodeId}`);
@@ -54,7 +63,9 @@ for (const dialect of DIALECTS) {
 
     const workflowId = `busy-${dialect}`;
     const run = await it.startWorkflow(LONG, { config: FAST, workflowId });
-    const active = (await it.startWorkflow(LONG, { workflowId }).catch((error: unknown) => error)) as RunActive;
+    const active = (await it
+      .startWorkflow(LONG, { workflowId })
+      .catch((error: unknown) => error)) as RunActive;
     assert.equal(active.name, "RunActive");
     assert.equal(active.runId, run.runId);
 
@@ -125,7 +136,10 @@ test("one run is one object for as long as somebody has it open; then the server
   await it.resume(run.runId);
   await it.stop(run.runId);
   await it.status();
-  assert.deepEqual(heard.filter((message) => "seq" in message), []);
+  assert.deepEqual(
+    heard.filter((message) => "seq" in message),
+    [],
+  );
   const again = it.run(run.runId);
   assert.notEqual(again, run);
   assert.equal((await again.wait()).status, "stopped");
@@ -150,7 +164,10 @@ test("subscriptions: to a workflow's next runs, to all runs, to some types, from
     await eventually(() => first.length === run.current.lastSeq * (n + 1));
   }
   const half = first.length / 2;
-  assert.deepEqual(first, [...Array(half).keys(), ...Array(half).keys()].map((index) => index + 1));
+  assert.deepEqual(
+    first,
+    [...Array(half).keys(), ...Array(half).keys()].map((index) => index + 1),
+  );
   off();
   mine.close();
 
@@ -170,7 +187,10 @@ test("subscriptions: to a workflow's next runs, to all runs, to some types, from
   it.on("*", (message) => void ("seq" in message && message.runId === run.runId && seqs.push(message.seq)));
   it.subscribe({ runId: run.runId }, { after: 3 });
   await eventually(() => seqs.at(-1) === run.current.lastSeq);
-  assert.deepEqual(seqs, Array.from(seqs, (_, index) => index + 4));
+  assert.deepEqual(
+    seqs,
+    Array.from(seqs, (_, index) => index + 4),
+  );
 });
 
 test("async iteration: every message in order; full, it says how many are missing; it ends with the client", async (t) => {
@@ -181,7 +201,10 @@ test("async iteration: every message in order; full, it says how many are missin
   it.close();
   const all = await collect(quick);
   const seqs = all.flatMap((message) => ("seq" in message ? [message.seq] : []));
-  assert.deepEqual(seqs, Array.from({ length: run.current.lastSeq }, (_, index) => index + 1));
+  assert.deepEqual(
+    seqs,
+    Array.from({ length: run.current.lastSeq }, (_, index) => index + 1),
+  );
   const kept = await collect(slow);
   assert.equal(kept.length, 5);
   const last = kept.at(-1);
@@ -210,7 +233,10 @@ test("a handler that throws is reported, and hurts nobody", async (t) => {
 test("notifications of a run are batched: far fewer than its events", async (t) => {
   const it = client(t, site.url);
   const ids = Array.from({ length: 300 }, (_, index) => `n${index}`);
-  const graph = { nodes: [node("start", "start"), ...ids.map((id) => node(id, "end"))], edges: ids.map((id) => edge("start", id)) };
+  const graph = {
+    nodes: [node("start", "start"), ...ids.map((id) => node(id, "end"))],
+    edges: ids.map((id) => edge("start", id)),
+  };
   const run = await it.startWorkflow(graph, { config: FAST });
   let told = 0;
   run.subscribe(() => void (told += 1));
@@ -222,7 +248,10 @@ test("notifications of a run are batched: far fewer than its events", async (t) 
 test("a large result is a reference on the wire, and whole when it is resolved", async (t) => {
   const it = client(t, site.url);
   const text = "x".repeat(400_000);
-  const graph = { nodes: [node("start", "start"), node("big", "set", { text })], edges: [edge("start", "big")] };
+  const graph = {
+    nodes: [node("start", "start"), node("big", "set", { text })],
+    edges: [edge("start", "big")],
+  };
   const run = await it.startWorkflow(graph, { config: FAST });
   const data = (await run.wait()).nodes["big"]?.data ?? null;
   assert.deepEqual(Object.keys(data as object), ["$ref"]);
@@ -238,7 +267,10 @@ test("HTTP calls carry the token; errors have the server's code", async (t) => {
   assert.ok(kinds);
   assert.ok((await it.http.blob("/api/schema")).size > 1_000);
   await assert.rejects(it.http.get("/api/runs/nobody"), { name: "HttpFailure", status: 404 });
-  await assert.rejects(it.http.post("/api/runs", { nodes: [], edges: [] }), { name: "HttpFailure", status: 422 });
+  await assert.rejects(it.http.post("/api/runs", { nodes: [], edges: [] }), {
+    name: "HttpFailure",
+    status: 422,
+  });
   const refused = await it.http.post("/api/runs", { nodes: [], edges: [] }).catch((error: unknown) => error);
   assert.ok(Array.isArray((refused as { details: { errors: unknown } }).details.errors));
 });
@@ -252,8 +284,14 @@ test("the log keeps the newest messages both ways, and tells of each", async (t)
   await (await it.startWorkflow(SHORT, { config: FAST })).wait();
   const entries = it.log.entries();
   assert.equal(entries.length, 10);
-  assert.ok(traffic.includes("out workflow.start") && traffic.includes("in execution.complete"), "canonical names");
-  assert.deepEqual(entries.map(({ number }) => number), Array.from({ length: 10 }, (_, index) => traffic.length - 9 + index));
+  assert.ok(
+    traffic.includes("out workflow.start") && traffic.includes("in execution.complete"),
+    "canonical names",
+  );
+  assert.deepEqual(
+    entries.map(({ number }) => number),
+    Array.from({ length: 10 }, (_, index) => traffic.length - 9 + index),
+  );
   const statistics = it.statistics();
   assert.equal(statistics.sent + statistics.received, traffic.length);
   assert.ok(statistics.bytesReceived > 1_000 && statistics.bytesSent > 100);

@@ -53,7 +53,9 @@ test("the vectors hold every type of message that the schema has", () => {
 
 test("a time that is none, and a payload that is none, are unreadable and not believed", () => {
   const event = SERVER.find(({ name }) => name === "a node that runs") as Vector;
-  assert.throws(() => DIALECTS.flat.decode({ ...event.flat, timestamp: "yesterday" }), { code: "unreadable" });
+  assert.throws(() => DIALECTS.flat.decode({ ...event.flat, timestamp: "yesterday" }), {
+    code: "unreadable",
+  });
   assert.throws(() => DIALECTS.camel.decode({ ...event.camel, payload: null }), { code: "unreadable" });
   assert.throws(() => DIALECTS.snake.decode({ ...event.snake, seq: "5" }), { code: "unreadable" });
   assert.throws(() => DIALECTS.camel.decode({ ...event.camel, seq: 0 }), { code: "unreadable" });
@@ -64,7 +66,10 @@ test("what a user wrote passes through, whatever its keys look like", () => {
   const event = SERVER.find(({ name }) => name === "a node that succeeded with an object") as Vector;
   const snake = { ...event.snake, payload: { ...(event.snake["payload"] as JsonObject), result: data } };
   assert.deepEqual((DIALECTS.snake.decode(snake).payload as { data: unknown }).data, data);
-  assert.deepEqual((DIALECTS.flat.decode({ ...event.flat, outputs: data }).payload as { data: unknown }).data, data);
+  assert.deepEqual(
+    (DIALECTS.flat.decode({ ...event.flat, outputs: data }).payload as { data: unknown }).data,
+    data,
+  );
 });
 
 /** The canonical message without what the flat dialect has no words for. */

@@ -3,7 +3,15 @@
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { before, test, type TestContext } from "node:test";
-import { foldEvents, isEvent, type Client, type JsonObject, type Run, type RunEvent, type RunState } from "../src/index.js";
+import {
+  foldEvents,
+  isEvent,
+  type Client,
+  type JsonObject,
+  type Run,
+  type RunEvent,
+  type RunState,
+} from "../src/index.js";
 import type { Snapshot, WorkflowGraph } from "../src/index.js";
 import { client, edge, flow, node, ROOT, Site } from "./site.js";
 
@@ -32,7 +40,9 @@ test("loops, inner loops and their edges: at every step of a stepped run the fol
   const run = await it.startWorkflow(LOOPS, { config: { ...FAST, breakpoints: ["outer"] } });
   let steps = 0;
   for (let seen = 0; run.current.status !== "completed"; steps += 1) {
-    await run.until(({ status, lastSeq }) => lastSeq > seen && (status === "paused" || status === "completed"));
+    await run.until(
+      ({ status, lastSeq }) => lastSeq > seen && (status === "paused" || status === "completed"),
+    );
     await agree(it, run);
     seen = run.current.lastSeq;
     if (run.current.status === "paused") await run.resume({ step: true });
@@ -77,7 +87,11 @@ test("retries, an error port, and onError: attempts, errors and handled failures
 test("a run that fails: the failure, its cause and what it took along", async (t) => {
   const it = client(t, site.url);
   const graph = {
-    nodes: [node("start", "start"), node("bad", "fail", { message: "no" }), node("long", "wait", { duration: 60_000 })],
+    nodes: [
+      node("start", "start"),
+      node("bad", "fail", { message: "no" }),
+      node("long", "wait", { duration: 60_000 }),
+    ],
     edges: [edge("start", "bad"), edge("start", "long")],
   };
   const end = await (await it.startWorkflow(graph, { config: FAST })).wait();
@@ -90,7 +104,12 @@ test("a run that fails: the failure, its cause and what it took along", async (t
 test("pauses: what is in flight, why, where; and live breakpoints", async (t) => {
   const it = client(t, site.url);
   const graph = {
-    nodes: [node("start", "start"), node("a", "wait", { duration: 60_000 }), node("b", "end"), node("c", "end")],
+    nodes: [
+      node("start", "start"),
+      node("a", "wait", { duration: 60_000 }),
+      node("b", "end"),
+      node("c", "end"),
+    ],
     edges: [edge("start", "a"), edge("a", "b"), edge("start", "c")],
   };
   const run = await it.startWorkflow(graph, { config: { ...FAST, breakpoints: ["c", "start"] } });
@@ -124,7 +143,10 @@ test("pauses: what is in flight, why, where; and live breakpoints", async (t) =>
 test("a node that waits for a person: its question, and its answer", async (t) => {
   const it = client(t, site.url);
   const schema = { type: "object", properties: { ok: { type: "boolean" } }, required: ["ok"] };
-  const graph = { nodes: [node("start", "start"), node("ask", "input_request", { prompt: "Go?", schema })], edges: [edge("start", "ask")] };
+  const graph = {
+    nodes: [node("start", "start"), node("ask", "input_request", { prompt: "Go?", schema })],
+    edges: [edge("start", "ask")],
+  };
   const run = await it.startWorkflow(graph, { config: FAST });
   await run.until(({ nodes }) => nodes["ask"]?.waiting !== undefined);
   assert.equal(run.current.nodes["ask"]?.waiting?.prompt, "Go?");
@@ -194,7 +216,17 @@ test("a replay folds the events that HTTP tells to the same state, and can go on
   assert.ok(closed);
   assert.equal(lastSeq, end.lastSeq);
   const replayed = foldEvents(events, graph);
-  for (const key of ["status", "lastSeq", "nodes", "edges", "logs", "summary", "results", "startedAt", "warnings"] as const) {
+  for (const key of [
+    "status",
+    "lastSeq",
+    "nodes",
+    "edges",
+    "logs",
+    "summary",
+    "results",
+    "startedAt",
+    "warnings",
+  ] as const) {
     assert.deepEqual(replayed[key], end[key], key);
   }
   const { Fold } = await import("../src/index.js");
@@ -205,7 +237,12 @@ test("a replay folds the events that HTTP tells to the same state, and can go on
 });
 
 test("an unchanged part of a state is the same object as before", () => {
-  const events = [started(1), changed(2, "a", "running"), changed(3, "b", "running"), changed(4, "a", "success")];
+  const events = [
+    started(1),
+    changed(2, "a", "running"),
+    changed(3, "b", "running"),
+    changed(4, "a", "success"),
+  ];
   const [before, after] = [foldEvents(events.slice(0, 3)), foldEvents(events)];
   assert.equal(before.status, after.status);
   assert.notEqual(before.nodes, after.nodes);
@@ -257,7 +294,13 @@ const FAILURES: WorkflowGraph = {
     node("shrug", "fail", { message: "so what", onError: "continue" }),
     node("on", "end"),
   ],
-  edges: [edge("start", "bad"), edge("bad", "mend", "error"), edge("bad", "never"), edge("start", "shrug"), edge("shrug", "on")],
+  edges: [
+    edge("start", "bad"),
+    edge("bad", "mend", "error"),
+    edge("bad", "never"),
+    edge("start", "shrug"),
+    edge("shrug", "on"),
+  ],
 };
 
 /** Nodes that wait, one behind the other. */
@@ -281,7 +324,16 @@ async function agree(it: Client, run: Run): Promise<void> {
 /** A state in the words of a snapshot; what only a snapshot knows is taken from it. */
 function asSnapshot(state: RunState, { variables, replyTo }: Snapshot): Snapshot {
   const nodes = Object.entries(state.nodes).map(([nodeId, known]) => {
-    const { seq: _, at: __, iteration, progress: ___, activity: ____, data = null, fired = [], ...rest } = known;
+    const {
+      seq: _,
+      at: __,
+      iteration,
+      progress: ___,
+      activity: ____,
+      data = null,
+      fired = [],
+      ...rest
+    } = known;
     const turns = iteration.length > 0 ? { iteration: [...iteration] } : {};
     return [nodeId, { nodeId, ...rest, ...turns, data, fired: [...fired] }];
   });
@@ -316,18 +368,27 @@ async function answered(it: Client, run: Run): Promise<void> {
 
 function recordProgress(it: Client): object[] {
   const seen: object[] = [];
-  it.on("execution.progress", ({ payload: { totalNodes, completedNodes } }) => void seen.push({ totalNodes, completedNodes }));
+  it.on(
+    "execution.progress",
+    ({ payload: { totalNodes, completedNodes } }) => void seen.push({ totalNodes, completedNodes }),
+  );
   return seen;
 }
 
 function started(seq: number): RunEvent {
   const event = { id: `r:${seq}`, type: "workflow.start", timestamp: seq, workflowId: "w", runId: "r", seq };
-  return { ...event, payload: { runId: "r", totalNodes: 2, status: "running", warnings: [] } } as unknown as RunEvent;
+  return {
+    ...event,
+    payload: { runId: "r", totalNodes: 2, status: "running", warnings: [] },
+  } as unknown as RunEvent;
 }
 
 function changed(seq: number, nodeId: string, status: string): RunEvent {
   const event = { id: `r:${seq}`, type: `node.${status}`, timestamp: seq, workflowId: "w", runId: "r", seq };
-  const made = { ...event, payload: { nodeId, status, message: "", attempt: 1, data: null, fired: [] } } as unknown as RunEvent;
+  const made = {
+    ...event,
+    payload: { nodeId, status, message: "", attempt: 1, data: null, fired: [] },
+  } as unknown as RunEvent;
   assert.ok(isEvent(made));
   return made;
 }

@@ -31,7 +31,13 @@ const SENSELESS: readonly unknown[] = [
   { ...EVENT, timestamp: "yesterday", payload: NODE },
   { ...EVENT, type: "workflow.snapshot", seq: undefined, payload: { runId: "r", nodes: [], edges: null } },
   { ...EVENT, type: "execution.complete", payload: { status: "completed" } },
-  { type: "workflow.subscribe", id: "", timestamp: 1, workflowId: "", payload: { ok: true, reset: true, runId: "r", replyTo: {} } },
+  {
+    type: "workflow.subscribe",
+    id: "",
+    timestamp: 1,
+    workflowId: "",
+    payload: { ok: true, reset: true, runId: "r", replyTo: {} },
+  },
   { type: "node_status_update", timestamp: "never", seq: 1 },
   { type: "workflow_status", status: "flying", timestamp: "2026-01-01T00:00:00.000Z", workflow_id: "" },
 ];
@@ -45,9 +51,11 @@ for (const dialect of ["camel", "snake", "flat"] as const satisfies readonly Dia
     for (const each of SENSELESS) peer.send(JSON.stringify(each));
     peer.send(JSON.stringify([...SENSELESS, ...SENSELESS]));
     peer.send(JSON.stringify({ type: "notice", hello: "world" }));
-    const notice = await new Promise<Message>((resolve) => it.on("broadcast", (message) => {
-      if (message.payload["type"] === "notice") resolve(message);
-    }));
+    const notice = await new Promise<Message>((resolve) =>
+      it.on("broadcast", (message) => {
+        if (message.payload["type"] === "notice") resolve(message);
+      }),
+    );
     assert.deepEqual(notice.payload, { type: "notice", hello: "world" });
     assert.equal(it.state === "live" || it.state === "replaying", true);
     assert.ok(it.statistics().unreadable > 15, `${it.statistics().unreadable} were unreadable`);
@@ -60,8 +68,16 @@ for (const dialect of ["camel", "snake", "flat"] as const satisfies readonly Dia
 test("a node called __proto__, and one called constructor, are nodes like any other", async (t) => {
   const { it, peer } = await pair(t, "camel");
   const run = it.run("r");
-  peer.send(JSON.stringify({ ...EVENT, type: "workflow.start", payload: { runId: "r", totalNodes: 2, status: "running", warnings: [] } }));
-  peer.send(`{"id":"r:2","type":"node.success","timestamp":1,"workflowId":"w","runId":"r","seq":2,"payload":${JSON.stringify({ ...NODE, nodeId: "__proto__" })}}`);
+  peer.send(
+    JSON.stringify({
+      ...EVENT,
+      type: "workflow.start",
+      payload: { runId: "r", totalNodes: 2, status: "running", warnings: [] },
+    }),
+  );
+  peer.send(
+    `{"id":"r:2","type":"node.success","timestamp":1,"workflowId":"w","runId":"r","seq":2,"payload":${JSON.stringify({ ...NODE, nodeId: "__proto__" })}}`,
+  );
   peer.send(JSON.stringify({ ...EVENT, seq: 3, payload: { ...NODE, nodeId: "constructor" } }));
   await run.until(({ lastSeq }) => lastSeq === 3);
   assert.deepEqual(Object.keys(run.current.nodes), ["__proto__", "constructor"]);
@@ -83,7 +99,10 @@ for (const [what, frame] of [
     await until(() => times.length >= 4);
     it.close();
     const pauses = times.slice(1).map((time, index) => time - (times[index] ?? 0));
-    assert.ok((pauses[2] ?? 0) > 90, `${pauses.join(", ")} ms: each pause may be twice the one before, less a half`);
+    assert.ok(
+      (pauses[2] ?? 0) > 90,
+      `${pauses.join(", ")} ms: each pause may be twice the one before, less a half`,
+    );
     assert.equal(it.statistics().received, 0);
   });
 }
@@ -98,7 +117,13 @@ test("whoever answers with another subprotocol is no callboard server: refused f
 });
 
 test("close codes: 4000–4099 and breaks are come back from, 4400–4499 are not", async (t) => {
-  for (const [code, back] of [[1001, true], [1011, true], [4008, true], [4401, false], [4429, false]] as const) {
+  for (const [code, back] of [
+    [1001, true],
+    [1011, true],
+    [4008, true],
+    [4401, false],
+    [4429, false],
+  ] as const) {
     let links = 0;
     const server = await serve(t, (socket) => {
       links += 1;
@@ -119,7 +144,13 @@ test("a command that is too large for the server is refused, and the others are 
       if (String(data).length > 10_000) socket.close(1009, "too large");
       else if (command.type === "workflow.list") {
         const message = { id: "", type: "workflow.list", timestamp: 1, workflowId: "" };
-        setTimeout(() => socket.send(JSON.stringify({ ...message, payload: { runs: [], nextCursor: null, replyTo: command.id } })), 50);
+        setTimeout(
+          () =>
+            socket.send(
+              JSON.stringify({ ...message, payload: { runs: [], nextCursor: null, replyTo: command.id } }),
+            ),
+          50,
+        );
       }
     });
   });
@@ -131,10 +162,18 @@ test("a command that is too large for the server is refused, and the others are 
 
 test("a gap is asked for again, three times, and then for a snapshot", async (t) => {
   const asked: { afterSeq?: number }[] = [];
-  const start = { ...EVENT, type: "workflow.start", payload: { runId: "r", totalNodes: 2, status: "running", warnings: [] } };
+  const start = {
+    ...EVENT,
+    type: "workflow.start",
+    payload: { runId: "r", totalNodes: 2, status: "running", warnings: [] },
+  };
   const server = await serve(t, (socket) => {
     socket.on("message", (data) => {
-      const { id, type, payload } = JSON.parse(String(data)) as { id: string; type: string; payload: { afterSeq?: number } };
+      const { id, type, payload } = JSON.parse(String(data)) as {
+        id: string;
+        type: string;
+        payload: { afterSeq?: number };
+      };
       if (type !== "workflow.subscribe") return;
       asked.push(payload);
       const reset = (payload.afterSeq ?? 0) > 100;
@@ -143,10 +182,18 @@ test("a gap is asked for again, three times, and then for a snapshot", async (t)
       socket.send(JSON.stringify({ ...said, type: "workflow.subscribe", payload: reply }));
       if (reset) {
         const parts = ["a", "b"].map((nodeId, index) => ({
-          runId: "r", status: "running", nodes: { [nodeId]: { ...NODE, nodeId } }, edges: { [nodeId]: "taken" },
-          variables: {}, lastSeq: 9, breakpoints: [nodeId], part: index + 1, parts: 2,
+          runId: "r",
+          status: "running",
+          nodes: { [nodeId]: { ...NODE, nodeId } },
+          edges: { [nodeId]: "taken" },
+          variables: {},
+          lastSeq: 9,
+          breakpoints: [nodeId],
+          part: index + 1,
+          parts: 2,
         }));
-        for (const part of parts) socket.send(JSON.stringify({ ...said, type: "workflow.snapshot", payload: part }));
+        for (const part of parts)
+          socket.send(JSON.stringify({ ...said, type: "workflow.snapshot", payload: part }));
         socket.send(JSON.stringify({ ...EVENT, seq: 10, payload: { ...NODE, nodeId: "c" } }));
       } else {
         // Seq 3 never comes.
@@ -161,7 +208,10 @@ test("a gap is asked for again, three times, and then for a snapshot", async (t)
   it.on("*", (message) => void ("seq" in message && seqs.push(message.seq)));
   const run = it.run("r");
   await run.until(({ lastSeq }) => lastSeq === 10);
-  assert.deepEqual(asked.map(({ afterSeq = 0 }) => Math.min(afterSeq, 100)), [0, 2, 2, 2, 100]);
+  assert.deepEqual(
+    asked.map(({ afterSeq = 0 }) => Math.min(afterSeq, 100)),
+    [0, 2, 2, 2, 100],
+  );
   assert.deepEqual(Object.keys(run.current.nodes), ["a", "b", "c"]);
   assert.deepEqual(run.current.edges, { a: "taken", b: "taken" });
   assert.deepEqual(seqs, [1, 2, 10]);
@@ -169,7 +219,11 @@ test("a gap is asked for again, three times, and then for a snapshot", async (t)
 });
 
 async function serve(t: TestContext, peer: (socket: WebSocket) => void): Promise<WebSocketServer> {
-  const server = new WebSocketServer({ port: 0, host: "127.0.0.1", handleProtocols: (offered) => [...offered][0] ?? false });
+  const server = new WebSocketServer({
+    port: 0,
+    host: "127.0.0.1",
+    handleProtocols: (offered) => [...offered][0] ?? false,
+  });
   await new Promise((resolve) => server.once("listening", resolve));
   server.on("connection", peer);
   t.after(() => {
@@ -180,7 +234,10 @@ async function serve(t: TestContext, peer: (socket: WebSocket) => void): Promise
 }
 
 function client(t: TestContext, server: WebSocketServer, dialect: DialectName = "camel"): Client {
-  const it = connect(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, { dialect, onError: (error) => assert.fail(String(error)) });
+  const it = connect(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, {
+    dialect,
+    onError: (error) => assert.fail(String(error)),
+  });
   t.after(() => it.close());
   return it;
 }

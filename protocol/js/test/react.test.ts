@@ -13,7 +13,11 @@ import { client, edge, node, Site } from "./site.js";
 const FAST = { seed: 7, defaultWaitTime: 0 };
 const MANY = Array.from({ length: 200 }, (_, index) => `n${index}`);
 const GRAPH = {
-  nodes: [node("start", "start"), node("gate", "wait", { duration: 1 }), ...MANY.map((id) => node(id, "end"))],
+  nodes: [
+    node("start", "start"),
+    node("gate", "wait", { duration: 1 }),
+    ...MANY.map((id) => node(id, "end")),
+  ],
   edges: [edge("start", "gate"), ...MANY.map((id) => edge("gate", id))],
 };
 
@@ -28,7 +32,8 @@ test("useRun shows a run live, in few renders, and lets it go when it is not sho
     seen.push(state);
     return state.status;
   };
-  const show = (runId: string | null): ReactNode => createElement(CallboardProvider, { client: it }, createElement(Shown, { runId }));
+  const show = (runId: string | null): ReactNode =>
+    createElement(CallboardProvider, { client: it }, createElement(Shown, { runId }));
   const tree = await rendered(show(run.runId));
   assert.equal(text(tree), "paused");
   const before = seen.length;
@@ -40,8 +45,14 @@ test("useRun shows a run live, in few renders, and lets it go when it is not sho
   assert.equal(text(tree), "completed");
   const last = seen.at(-1) as RunState;
   assert.equal(last, run.current);
-  assert.deepEqual([last.progress?.progress, Object.keys(last.nodes).length, last.logs.length > 0], [100, 202, true]);
-  assert.ok(seen.length - before < last.lastSeq / 10, `${seen.length - before} renders of ${last.lastSeq} events`);
+  assert.deepEqual(
+    [last.progress?.progress, Object.keys(last.nodes).length, last.logs.length > 0],
+    [100, 202, true],
+  );
+  assert.ok(
+    seen.length - before < last.lastSeq / 10,
+    `${seen.length - before} renders of ${last.lastSeq} events`,
+  );
 
   run.close();
   assert.equal(it.run(run.runId), run, "the component has it open still");
@@ -57,7 +68,10 @@ test("useRun shows a run live, in few renders, and lets it go when it is not sho
 test("another run in the same component is another state at once, never the one before", async (t) => {
   const site = await Site.open(t, "--journal", "memory:");
   const it = client(t, site.url);
-  const [one, other] = [await it.startWorkflow(GRAPH, { config: FAST }), await it.startWorkflow(GRAPH, { config: FAST })];
+  const [one, other] = [
+    await it.startWorkflow(GRAPH, { config: FAST }),
+    await it.startWorkflow(GRAPH, { config: FAST }),
+  ];
   await Promise.all([one.wait(), other.wait()]);
   const seen: [string, string][] = [];
   const Shown = ({ runId }: { runId: string }): ReactNode => {
@@ -68,7 +82,10 @@ test("another run in the same component is another state at once, never the one 
   const tree = await rendered(createElement(Shown, { runId: one.runId }));
   await act(() => tree.update(createElement(Shown, { runId: other.runId })));
   assert.equal(text(tree), "completed");
-  assert.deepEqual(seen.filter(([asked, shown]) => asked !== shown), []);
+  assert.deepEqual(
+    seen.filter(([asked, shown]) => asked !== shown),
+    [],
+  );
   await act(() => tree.unmount());
 });
 

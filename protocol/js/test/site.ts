@@ -40,7 +40,10 @@ export class Site {
     const args = [...rest, "serve", "--port", String(port), ...this.#arguments];
     const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
     this.#process = child;
-    child.stderr.on("data", (data: Buffer) => (this.#errors = (this.#errors + data.toString()).slice(-4_000)));
+    child.stderr.on(
+      "data",
+      (data: Buffer) => (this.#errors = (this.#errors + data.toString()).slice(-4_000)),
+    );
     this.url = await new Promise<string>((resolve, reject) => {
       let said = "";
       child.stdout.on("data", (data: Buffer) => {
@@ -100,5 +103,10 @@ export function node(id: string, kind: string, config: Record<string, unknown> =
 
 /** An edge as editors write it. */
 export function edge(source: string, target: string, sourceHandle?: string): object {
-  return { id: `${source}-${sourceHandle ?? "out"}-${target}`, source, target, ...(sourceHandle && { sourceHandle }) };
+  return {
+    id: `${source}-${sourceHandle ?? "out"}-${target}`,
+    source,
+    target,
+    ...(sourceHandle && { sourceHandle }),
+  };
 }

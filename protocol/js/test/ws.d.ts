@@ -11,7 +11,11 @@ declare module "ws" {
   }
 
   export class WebSocketServer {
-    constructor(options: { port: number; host: string; handleProtocols(offered: Set<string>): string | false });
+    constructor(options: {
+      port: number;
+      host: string;
+      handleProtocols(offered: Set<string>): string | false;
+    });
     readonly clients: Set<WebSocket>;
     address(): AddressInfo;
     close(): void;

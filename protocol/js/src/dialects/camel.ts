@@ -33,7 +33,13 @@ function fits(form: Form, payload: JsonObject): boolean {
   for (const key in form.payload) {
     const [kind, value] = [form.payload[key], payload[key]];
     if (value === undefined) return false;
-    if (kind === "array" ? !Array.isArray(value) : kind === "object" ? !isObject(value) : kind !== "any" && typeof value !== kind) {
+    if (
+      kind === "array"
+        ? !Array.isArray(value)
+        : kind === "object"
+          ? !isObject(value)
+          : kind !== "any" && typeof value !== kind
+    ) {
       return false;
     }
   }

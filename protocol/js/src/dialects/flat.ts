@@ -65,47 +65,52 @@ const PLAIN: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** What is read otherwise: payload → [canonical type, canonical payload]. */
-const READERS: Readonly<Record<string, (payload: JsonObject, message: JsonObject) => [string, JsonObject]>> = {
-  workflow_execution_started: (payload, message) => ["workflow.start", { runId: message["runId"] ?? null, ...payload }],
-  node_status_update: (payload) => {
-    const node = UNITS.node(payload);
-    // Progress of a node says neither a result nor its ports.
-    const full = "progress" in node ? { ...node, data: null, fired: [] } : node;
-    return [`node.${String(node["status"])}`, full];
-  },
-  workflow_status: (payload) => [CHANGES.get(String(payload["status"])) ?? "", payload],
-  workflow_completed: ({ results, ...payload }) =>
-    payload["status"] === "completed"
-      ? ["execution.complete", { ...payload, results: results ?? {} }]
-      : ["execution.complete", payload],
-  workflow_failed: (payload) => ["execution.error", payload],
-  workflow_validation_error: ({ problems, errors: _, ...payload }) => {
-    const all = Array.isArray(problems) ? problems.filter(isObject) : [];
-    return [
-      "execution.error",
-      {
-        ...payload,
-        errors: all.filter((problem) => problem["severity"] === "error"),
-        warnings: all.filter((problem) => problem["severity"] === "warning"),
-      },
-    ];
-  },
-  workflow_execution_error: ({ error, ...payload }, message) => {
-    if ("path" in payload) return ["error", { ...payload, message: error ?? "" }];
-    const runId = message["runId"];
-    if (runId !== undefined) return ["execution.log", { ...payload, message: error ?? "", runId, level: "warn" }];
-    return ["execution.error", { ...payload, error: error ?? "", errors: [], warnings: [] }];
-  },
-  workflow_control_response: ({ action, status, runStatus, ...payload }) => {
-    const type = CONTROLS.get(String(action));
-    if (type === undefined || "path" in payload) {
-      const { error, ...rest } = payload;
-      return ["error", { ...rest, message: error ?? "" }];
-    }
-    const after: JsonObject = runStatus === undefined ? {} : { status: runStatus };
-    return [type, { ...payload, ok: status === "acknowledged", ...after }];
-  },
-};
+const READERS: Readonly<Record<string, (payload: JsonObject, message: JsonObject) => [string, JsonObject]>> =
+  {
+    workflow_execution_started: (payload, message) => [
+      "workflow.start",
+      { runId: message["runId"] ?? null, ...payload },
+    ],
+    node_status_update: (payload) => {
+      const node = UNITS.node(payload);
+      // Progress of a node says neither a result nor its ports.
+      const full = "progress" in node ? { ...node, data: null, fired: [] } : node;
+      return [`node.${String(node["status"])}`, full];
+    },
+    workflow_status: (payload) => [CHANGES.get(String(payload["status"])) ?? "", payload],
+    workflow_completed: ({ results, ...payload }) =>
+      payload["status"] === "completed"
+        ? ["execution.complete", { ...payload, results: results ?? {} }]
+        : ["execution.complete", payload],
+    workflow_failed: (payload) => ["execution.error", payload],
+    workflow_validation_error: ({ problems, errors: _, ...payload }) => {
+      const all = Array.isArray(problems) ? problems.filter(isObject) : [];
+      return [
+        "execution.error",
+        {
+          ...payload,
+          errors: all.filter((problem) => problem["severity"] === "error"),
+          warnings: all.filter((problem) => problem["severity"] === "warning"),
+        },
+      ];
+    },
+    workflow_execution_error: ({ error, ...payload }, message) => {
+      if ("path" in payload) return ["error", { ...payload, message: error ?? "" }];
+      const runId = message["runId"];
+      if (runId !== undefined)
+        return ["execution.log", { ...payload, message: error ?? "", runId, level: "warn" }];
+      return ["execution.error", { ...payload, error: error ?? "", errors: [], warnings: [] }];
+    },
+    workflow_control_response: ({ action, status, runStatus, ...payload }) => {
+      const type = CONTROLS.get(String(action));
+      if (type === undefined || "path" in payload) {
+        const { error, ...rest } = payload;
+        return ["error", { ...rest, message: error ?? "" }];
+      }
+      const after: JsonObject = runStatus === undefined ? {} : { status: runStatus };
+      return [type, { ...payload, ok: status === "acknowledged", ...after }];
+    },
+  };
 
 const ENVELOPE: ReadonlySet<string> = new Set(["id", "timestamp", "workflowId", "seq", "conflated"]);
 /** Replies carry the run's id in their payload; events and progress (`<run_id>:p<n>`) in their envelope. */

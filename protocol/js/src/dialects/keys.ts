@@ -71,7 +71,10 @@ function readValue(kind: Kind | undefined, value: Json, units: Units): Json {
     case "nodes":
       if (!isObject(value)) return value;
       return Object.fromEntries(
-        Object.entries(value).map(([id, node]) => [id, isObject(node) ? units.node(read(node, units)) : node]),
+        Object.entries(value).map(([id, node]) => [
+          id,
+          isObject(node) ? units.node(read(node, units)) : node,
+        ]),
       );
   }
 }

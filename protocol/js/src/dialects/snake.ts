@@ -19,7 +19,8 @@ function decode(said: JsonObject): Message {
   if (!FORMS.has(String(type))) return broadcast(said);
   const message = read(envelope, UNITS);
   const body = isObject(payload) ? read(payload, UNITS) : (payload ?? null);
-  const node = isObject(body) && String(type).startsWith("node.") && "result" in body ? UNITS.node(body) : body;
+  const node =
+    isObject(body) && String(type).startsWith("node.") && "result" in body ? UNITS.node(body) : body;
   return checked({ ...message, type: type as string, payload: node });
 }
 
