@@ -34,6 +34,7 @@ export function reasonWords(reason: string, t: Words): string {
 export function detailsOf(state: NodeState | undefined, t: Words): string[] {
   if (state === undefined) return [];
   const details: string[] = [];
+  if (state.status === "pending" && state.reason !== undefined) details.push(reasonWords(state.reason, t));
   if (state.attempt > 1) details.push(t.attempt(state.attempt));
   if (state.iteration.length > 0) details.push(t.turn(formatIteration(state.iteration)));
   if (state.status === "running" && state.waiting !== undefined) details.push(t.states.waiting);
