@@ -2,9 +2,9 @@
 
 Every actor tells the observer the cancel scope it lives in, under a stable label (`run:<id>`, `node:<id>`,
 `conn:<session>`, `hub`, `server`), and the synchronous commands that someone outside could give it at any time
-(`run:<id>/pause`, `/resume`, `/stop`, `conn:<session>/close`), which stay harmless after the actor's end. The null
-observer does nothing and costs one attribute look-up; nothing in the runtime behaves differently under another one,
-except that each node then has a cancel scope of its own.
+(`run:<id>/pause`, `/resume`, `/stop`, `/breakpoints`, `conn:<session>/close`), which stay harmless after the actor's
+end. The null observer does nothing and costs one attribute look-up; nothing in the runtime behaves differently under
+another one, except that each node then has a cancel scope of its own.
 """
 
 from collections.abc import Callable

@@ -166,7 +166,7 @@ class RunActor:
         make_port: what its nodes get, from the actor and what their expressions may name.
         progress: hears how far nodes are.
         wall: the time, seconds since the epoch.
-        observer: is told its scope, as `run:<id>`, and how to pause, resume and stop it.
+        observer: is told its scope, as `run:<id>`, and how to pause, resume and stop it, and to set breakpoints.
     """
 
     def __init__(
@@ -278,12 +278,18 @@ class RunActor:
         self._observer.scope(label, self._scope)
         for action in ("pause", "resume", "stop"):
             self._observer.action(f"{label}/{action}", partial(self.mailbox.offer, Control(action=action)))
+        self._observer.action(f"{label}/breakpoints", self._toggle_breakpoints)
         try:
             with self._scope:
                 await self._supervise(past)
         finally:
             self._observer.unscope(label)
             self.dismiss()
+
+    def _toggle_breakpoints(self) -> None:
+        """Somebody outside sets one before every node; or clears them, if there are any."""
+        node_ids = () if self.view.breakpoints else tuple(self.view.workflow.nodes)
+        self.mailbox.offer(Control(action="breakpoints", node_ids=node_ids))
 
     def dismiss(self) -> None:
         """It is over, or never lived because the journal did not take it: what is left of it is its view and record."""

@@ -209,6 +209,27 @@ MUTANTS: Final = (
         tests=["tests/actors/run/test_recovery.py"],
         sweep=["test_nothing_is_found[recovery: left: wait times]"],
     ),
+    # Everybody is told of them, and the next process knows nothing.
+    Mutant(
+        "breakpoints are told and not noted",
+        {
+            "actors/run.py": [
+                ("        self._recorder.note(BREAKPOINTS, held)\n", "        self.view.note(BREAKPOINTS, held)\n")
+            ]
+        },
+        tests=["tests/actors/run/test_breakpoints.py"],
+        sweep=["test_nothing_is_found[recovery: killed while breakpoints change: chain]"],
+    ),
+    Mutant(
+        "a breakpoint stops what had begun",
+        {
+            "actors/schedule.py": [
+                ("            and (node.id, ready.region.iteration) not in self._began\n", ""),
+            ]
+        },
+        tests=["tests/actors/run/test_breakpoints.py"],
+        sweep=["test_nothing_is_found[controls: breakpoints change: pause in a retry]"],
+    ),
 )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from actors.testing.chaos.hearing import HEARING
 from actors.testing.chaos.trial import Invariant
 from actors.testing.chaos.world import House
-from protocol.messages import Event, NodeChanged, RunChanged, RunEnded, RunStarted
+from protocol.messages import Event, Logged, NodeChanged, RunChanged, RunEnded, RunStarted
 from protocol.states import ENDED, NODE, NODE_ENDED, RUN, NodeStatus, RunStatus
 from protocol.view import View
 
@@ -113,6 +113,44 @@ def _begins(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]
                 pass
 
 
+def _breakpoints(event: Event, before: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that hold behind an event: a line of the log, of no node, tells new ones."""
+    match event:
+        case Logged(node_id=None, context={"breakpoints": told}):
+            return tuple(told)
+        case _:
+            return before
+
+
+def _stands(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
+    if (run := house.runs.get(run_id)) is None:
+        return
+    breakpoints, stepping = tuple(run.config.breakpoints), False
+    passed: set[tuple[str, tuple[int, ...]]] = set()
+    for event in events:
+        breakpoints = _breakpoints(event, breakpoints)
+        match event:
+            case RunChanged(status=RunStatus.RUNNING):
+                stepping = event.reason == "step"
+            case NodeChanged():
+                key = (event.node_id, event.iteration)
+                if event.reason == "breakpoint":
+                    if key in passed or event.node_id not in breakpoints:
+                        yield f"it stands at {event.seq} before {_name(event)}, where it should not"
+                    passed.add(key)
+                elif event.status is NodeStatus.RUNNING:
+                    if key not in passed and event.node_id in breakpoints and not stepping:
+                        yield f"{_name(event)} begins at {event.seq}, and it did not stand before that"
+                    if event.attempt > 1:
+                        # The next attempt of a loop begins with its first turn.
+                        passed = {other for other in passed if run.workflow.loops.get(other[0]) != event.node_id}
+                    passed.add(key)
+                elif event.status in NODE_ENDED:
+                    passed.discard(key)
+            case _:
+                pass
+
+
 def _quiet(house: House, run_id: str, events: Sequence[Event]) -> Iterator[str]:
     # A node that waits for its next attempt, or after its work, is shown as running; its clock stands still.
     paused_at = 0
@@ -149,11 +187,18 @@ def _folds(house: House) -> Iterator[str]:
         if run is None:
             continue
         again = View(run.workflow, run_id=run.id, workflow_id=run.workflow_id)
+        breakpoints = again.in_order(run.config.breakpoints)
         for event in house.journal.events(run.id)[: snapshot.last_seq]:
             again.apply(event)
+            breakpoints = _breakpoints(event, breakpoints)
         shown = (snapshot.status, dict(snapshot.nodes), dict(snapshot.edges), snapshot.last_seq)
         if shown != (again.status, again.nodes, again.edges, again.last_seq):
             yield f"run {run.id}: what is shown at {snapshot.last_seq} is not what its events say"
+        # They are noted right behind the event with which a run begins.
+        if snapshot.last_seq and snapshot.breakpoints != breakpoints:
+            yield f"run {run.id}: {snapshot.breakpoints} are its breakpoints at {snapshot.last_seq}, told {breakpoints}"
+        if (snapshot.reason, snapshot.node_id) != (again.reason, again.paused_at):
+            yield f"run {run.id}: {snapshot.reason} is why it is {snapshot.status}, told {again.reason}"
 
 
 def _once(house: House) -> Iterator[str]:
@@ -199,6 +244,7 @@ STANDARD: Final[tuple[Invariant[House], ...]] = (
     Invariant("journal = what was published", _per_run(_published)),
     Invariant("legal transitions only", _per_run(_transitions)),
     Invariant("nothing begins unless the run is running", _per_run(_begins)),
+    Invariant("a run stands before a node with a breakpoint", _per_run(_stands)),
     Invariant("paused: nothing is in flight, nothing happens", _per_run(_quiet)),
     Invariant("a run ends after those inside it, and is paused when they are", _per_run(_inside)),
     Invariant("every node that began has one end", _per_run(_ends)),

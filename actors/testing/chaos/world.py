@@ -167,11 +167,13 @@ class House:
     async def end(self, run: Run) -> Ended:
         """Wait for the end of a run; one that has none was cut by the injection, or that is a violation."""
         summary: Summary | None = None
-        if self.trial.injection.aim.subject.endswith("/pause"):
+        if self.trial.injection.aim.subject.endswith(("/pause", "/breakpoints")):
             # What was paused by the injection stays so until somebody comes.
             with trio.move_on_after(PATIENCE_S):
                 await run.wait()
             for paused in self.runtime.unfinished():
+                if self.trial.injection.aim.subject.endswith("/breakpoints"):
+                    await paused.set_breakpoints(())
                 await paused.resume()
         try:
             with trio.fail_after(PATIENCE_S):

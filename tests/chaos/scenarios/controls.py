@@ -7,6 +7,7 @@ from typing import Any, Final
 import trio
 
 from actors.handle import Run
+from actors.testing import chaos
 from actors.testing.chaos.world import House
 from actors.testing.flows import Graph, flow
 from protocol.states import RunStatus
@@ -39,6 +40,9 @@ def _steered(
                     await trio.sleep(step)
                 else:
                     await step(run)
+            if run.view.breakpoints:
+                # A clock that jumped has made some of the steps come too early.
+                await run.set_breakpoints(())
             if run.status in {RunStatus.PAUSED, RunStatus.PAUSING}:
                 await run.resume()
             await house.end(run)
@@ -50,6 +54,15 @@ pause, resume, stop = Run.pause, Run.resume, Run.stop
 drain: Steer = partial(Run.pause, mode="drain")
 force: Steer = partial(Run.stop, force=True)
 step: Steer = partial(Run.resume, step=True)
+
+
+def stops(*node_ids: str) -> Steer:
+    """These breakpoints, and no others."""
+    return partial(Run.set_breakpoints, node_ids=node_ids)
+
+
+CHANGES: Final = (chaos.Call("breakpoints"),)
+"""Somebody else sets breakpoints everywhere, or clears them, at any point."""
 
 
 PLAYS: Final = {
@@ -76,6 +89,10 @@ PLAYS: Final = {
     "breakpoints side by side": _steered(BUSY, 0.5, resume, 9, resume, 9, resume, breakpoints=["b", "c"]),
     "breakpoint in a loop": _steered(GRAPHS["loop"], 2, resume, 2, resume, breakpoints=["a"]),
     "breakpoint withdrawn, stepped from": _steered(BUSY, 0.5, resume, 2, step, 3, step, resume, breakpoints=["b", "c"]),
+    "breakpoint cleared where it stands": _steered(BUSY, 0.5, stops(), 9, resume, breakpoints=["b"]),
+    "breakpoints set on the way": _steered(GRAPHS["chain"], 0.5, stops("b"), 3, stops("b", "c"), resume, 3, resume),
+    "breakpoints set while it drains": _steered(BUSY, 0.5, drain, stops("c"), 5, resume, 5, stops(), resume),
+    "breakpoints set while it stops": _steered(BUSY, 0.5, stop, stops("b", "c")),
     "stop at a breakpoint": _steered(GRAPHS["diamond"], 2, stop, breakpoints=["b"]),
     "stop while it drains to a breakpoint": _steered(BUSY, 0.5, stop, breakpoints=["b"]),
     "stop in a section": _steered(BUSY, 0.5, stop),
@@ -87,5 +104,11 @@ PLAYS: Final = {
     "stop twice": _steered(BUSY, 0.5, stop, stop),
 }
 
-SCENARIOS: Final = tuple(Scenario(name, play, world=house()) for name, play in PLAYS.items())
+CHANGED: Final = ("breakpoint in a loop", "pause in a retry", "pause in a section", "step by step", "stop in a section")
+"""What is done while somebody else changes the breakpoints."""
+
+SCENARIOS: Final = (
+    *(Scenario(name, play, world=house()) for name, play in PLAYS.items()),
+    *(Scenario(f"breakpoints change: {name}", PLAYS[name], faults=CHANGES, world=house()) for name in CHANGED),
+)
 """All of them."""

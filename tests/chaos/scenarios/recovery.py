@@ -109,10 +109,39 @@ def _stepped(name: str) -> Callable[[House], Any]:
     return play
 
 
+def _changed(name: str) -> Callable[[House], Any]:
+    async def play(house: House) -> None:
+        """At every stop the breakpoints are set anew, in as many lives as it takes: each life has those of the last."""
+        over = False
+
+        async def body() -> None:
+            nonlocal over
+            if "r1" not in house.journal.run_ids:
+                await house.start(GRAPHS[name], config={"seed": 1, "breakpoints": ["a"]})
+            while runs := house.runtime.unfinished():
+                shown = await house.runtime.snapshot("r1")
+                house.snapshots.append(shown)
+                if shown.status is RunStatus.PAUSED:
+                    await runs[0].set_breakpoints(node_id for node_id in shown.nodes if node_id != shown.node_id)
+                    await runs[0].set_breakpoints(runs[0].workflow.nodes.keys() - {shown.node_id})
+                    await runs[0].resume()
+                await trio.sleep(1)
+            over = not house.journal.killed
+
+        while not over:
+            await house.live(body)
+
+    return play
+
+
 KILL: Final = (chaos.Call("kill"), chaos.Cancel("process"))
 
 SCENARIOS: Final = (
     *(Scenario(f"killed: {name}", _killed(name), faults=KILL, world=mortal()) for name in GRAPHS),
+    *(
+        Scenario(f"killed while breakpoints change: {name}", _changed(name), faults=KILL, world=mortal())
+        for name in STEPPED
+    ),
     *(Scenario(f"killed while stepped: {name}", _stepped(name), faults=KILL, world=mortal()) for name in STEPPED),
     Scenario("left: chain", _left("chain", 0.5), faults=FAULTS, world=mortal()),
     Scenario("left: effects", _left("effects", 1.2), faults=FAULTS, world=mortal()),
