@@ -1,4 +1,5 @@
 /** The shell: header, switches, the state of the connection, and the page that the address names. */
+import { useEffect, useRef } from "react";
 import { ConnectionsPage } from "./connections/ConnectionsPage";
 import { MessagesPage } from "./messages/MessagesPage";
 import { ReplayPage } from "./replay/ReplayPage";
@@ -19,6 +20,7 @@ export function App() {
   const session = useSession();
   const route = useRoute();
   const t = useText(shellText);
+  usePageChange(route.page, titleOf(route, t));
   if (session.is === "asking") return null;
   if (session.is === "token") return <TokenForm wrong={session.wrong} />;
   return (
@@ -55,6 +57,32 @@ function Page({ route }: { route: Route }) {
 
 function numberIn(text: string | null): number | null {
   return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null;
+}
+
+/** What a page is called; null: it says so itself. */
+function titleOf({ page }: Route, t: (typeof shellText)["en"]): string | null {
+  switch (page) {
+    case "run":
+    case "replay":
+      return null;
+    case "unknown":
+      return t.notFound;
+    default:
+      return t[page];
+  }
+}
+
+/** Another page has another title, and the focus goes to its beginning, as it does when a document is loaded. */
+function usePageChange(page: Route["page"], title: string | null): void {
+  const before = useRef(page);
+  useEffect(() => {
+    if (title !== null) document.title = `${title} – callboard`;
+  }, [title]);
+  useEffect(() => {
+    if (before.current === page) return;
+    before.current = page;
+    document.getElementById("content")?.focus();
+  }, [page]);
 }
 
 /** The hash is the address of the page, so the link moves the focus itself. */

@@ -141,8 +141,5 @@ function useTitle(workflowId: string): void {
   useEffect(() => {
     if (workflowId === "") return;
     document.title = `${workflowId} – callboard`;
-    return () => {
-      document.title = "callboard";
-    };
   }, [workflowId]);
 }

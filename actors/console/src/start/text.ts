@@ -8,7 +8,7 @@ export const startText = texts(
     workflow: "Workflow, as JSON",
     placeholder: '{ "nodes": [ … ], "edges": [ … ] }',
     choose: "Choose a file…",
-    drop: "Drop it: the file is read here, and sent when you start it",
+    drop: "Drop it: it is drawn here, and the server says what it thinks of it",
     example: "An example",
     clear: "Clear",
     loaded: (name: string, size: string) => `${name} (${size})`,
