@@ -45,6 +45,9 @@ const AT_END = 4;
 
 const NONE: ReadonlySet<number> = new Set();
 
+/** Keys that scroll up. */
+const UPWARDS: ReadonlySet<string> = new Set(["ArrowUp", "PageUp", "Home"]);
+
 /** The list; see above. It is as high as its container, which has to have a height. */
 export function Windowed<Row>(props: WindowedProps<Row>) {
   const { rows, keyOf, rowHeight, render, unfolded = NONE, follow, onFollow, label, chosen, onChoose } = props;
@@ -52,7 +55,8 @@ export function Windowed<Row>(props: WindowedProps<Row>) {
   const [view, setView] = useState({ top: 0, height: 0 });
   const [extras, setExtras] = useState<ReadonlyMap<number, number>>(new Map());
   const lastTop = useRef(0);
-  const anchor = useRef<{ key: number; offset: number } | null>(null);
+  /** The row at the upper edge, and where it is among all rows, in pixels. */
+  const anchor = useRef<{ key: number; top: number } | null>(null);
 
   const taller = useMemo(() => {
     const found: Taller[] = [];
@@ -77,9 +81,10 @@ export function Windowed<Row>(props: WindowedProps<Row>) {
     if (follow) {
       box.scrollTop = box.scrollHeight;
     } else if (anchor.current !== null) {
-      const index = find(rows, keyOf, anchor.current.key);
-      const top = topOf(index, rowHeight, taller) + anchor.current.offset;
-      if (Math.abs(box.scrollTop - top) >= 1) box.scrollTop = top;
+      // By how much it was moved, not to where: a scroll that is under way would be ended by that.
+      const top = topOf(find(rows, keyOf, anchor.current.key), rowHeight, taller);
+      if (top !== anchor.current.top) box.scrollTop += top - anchor.current.top;
+      anchor.current.top = top;
     }
     lastTop.current = box.scrollTop;
     setView({ top: box.scrollTop, height: box.clientHeight });
@@ -90,7 +95,7 @@ export function Windowed<Row>(props: WindowedProps<Row>) {
     const top = box.scrollTop;
     const index = indexAt(rows.length, rowHeight, taller, top);
     const row = rows[index];
-    anchor.current = row === undefined ? null : { key: keyOf(row), offset: top - topOf(index, rowHeight, taller) };
+    anchor.current = row === undefined ? null : { key: keyOf(row), top: topOf(index, rowHeight, taller) };
     const atEnd = box.scrollHeight - top - box.clientHeight <= AT_END;
     if (atEnd !== follow && (atEnd || top < lastTop.current)) onFollow(atEnd);
     lastTop.current = top;
@@ -115,7 +120,13 @@ export function Windowed<Row>(props: WindowedProps<Row>) {
     else if (top + rowHeight > box.scrollTop + box.clientHeight) box.scrollTop = top + rowHeight - box.clientHeight;
   };
 
+  // Before the scroll itself: rows that come meanwhile must not take it to the end again.
+  const leaveEnd = () => {
+    if (follow && box !== null && box.scrollTop > 0) onFollow(false);
+  };
+
   const onKeyDown = (event: KeyboardEvent) => {
+    if (UPWARDS.has(event.key)) leaveEnd();
     if (onChoose === undefined || event.target !== event.currentTarget) return;
     const at = chosen === null || chosen === undefined ? -1 : find(rows, keyOf, chosen);
     const page = Math.max(1, Math.floor(view.height / rowHeight) - 1);
@@ -147,6 +158,7 @@ export function Windowed<Row>(props: WindowedProps<Row>) {
       aria-label={label}
       aria-activedescendant={onChoose !== undefined && chosenKey !== null ? `${id}-${chosenKey}` : undefined}
       onScroll={onScroll}
+      onWheel={(event) => event.deltaY < 0 && leaveEnd()}
       onKeyDown={onKeyDown}
     >
       <div className="windowed-all" style={{ height: total }} role="presentation">
