@@ -8,7 +8,7 @@
 //
 // Bounds: MAX_COMMANDS at a time; one more is `Busy` at once.
 
-import { Busy, CallboardError, ClientClosed, CommandRefused, InvalidWorkflow, RunActive } from "./errors.js";
+import { Busy, CallboardError, CommandRefused, InvalidWorkflow, RunActive } from "./errors.js";
 import type { Snapshot } from "./fold.js";
 import type { ClientMessages, ServerMessages } from "./generated/messages.js";
 import { isEvent, type ClientMessage, type Message } from "./messages.js";
@@ -247,9 +247,4 @@ export function randomName(characters: number): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0"))
     .join("")
     .slice(0, characters);
-}
-
-/** Why nothing can be asked of a client that was closed. */
-export function closedByUser(): ClientClosed {
-  return new ClientClosed();
 }

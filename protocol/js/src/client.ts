@@ -1,128 +1,46 @@
 // The client: starts, watches and steers runs on a server, whatever happens to the connection in between.
 //
-// Theory of operation: a client owns one link after another (link.ts), each made, used up and thrown away, with a pause
-// in between that grows. Reconnecting is connecting: whenever a link is up, everything that has no answer yet is asked
-// again, in order (asking.ts), and everything that is followed is subscribed again behind its newest event
-// (following.ts). So nothing depends on what a server remembers of a connection: commands that do something carry a
-// request id, and are done once in the client's session; the id of a new run follows from its request.
+// Theory of operation: a client is kept connected (upkeep.ts), one link after another. Reconnecting is connecting:
+// whenever a link is up, everything that has no answer yet is asked again, in order (asking.ts), and everything that is
+// followed is subscribed again behind its newest event (following.ts). So nothing depends on what a server remembers of
+// a connection: commands that do something carry a request id, and are done once in the client's session; the id of a
+// new run follows from its request.
 //
 // What comes is decoded to the canonical message (dialects/), kept in the log, handed to what waits for it (commands,
 // folds), and then to the user: handlers of `on` in the order of their registration, then async iterations. A handler
 // that throws is reported and hurts nobody; one that takes long delays what is behind it, so the server notices in the
 // end, and leaves out node statuses that have a newer one (`conflated`).
 //
-// Its end: `close()`, a server that refuses (4400–4499, or 3xx and 4xx at the handshake), or `maxAttempts`. Then whoever
-// waits is told why, and so is everybody who asks later.
+// Once it is over, whoever waits is told why, and so is everybody who asks later.
 
-import { addressOf, type Address } from "./address.js";
-import { Asking, closedByUser, randomName, type Payload, type Spelled } from "./asking.js";
-import { DIALECTS, type Dialect, type DialectName } from "./dialects/index.js";
+import { addressOf } from "./address.js";
+import { Asking, randomName, replyTo, type Payload, type Spelled } from "./asking.js";
+import { DIALECTS, type Dialect } from "./dialects/index.js";
 import { isObject } from "./dialects/keys.js";
-import { CallboardError, ServerRefused, ServerUnreachable, Unreadable } from "./errors.js";
+import { ClientClosed, Unreadable, type CallboardError } from "./errors.js";
 import { Following, type Wish } from "./following.js";
 import type { RunProgress, Snapshot } from "./fold.js";
 import type { ClientMessages, Json, RunStatus, ServerMessages } from "./generated/messages.js";
 import { readGraph, type Graph } from "./graph.js";
 import { Http } from "./http.js";
-import { isFinal, Link, TOO_LARGE, type Parting } from "./link.js";
-import { isEvent, type JsonObject, type Message, type Messages, type RunEvent } from "./messages.js";
+import { TOO_LARGE } from "./link.js";
+import { isEvent, type JsonObject, type LaggedMessage, type Message, type RunEvent } from "./messages.js";
+import type {
+  AskOptions,
+  ClientEvents,
+  ConnectOptions,
+  SubscribeOptions,
+  Subscription,
+  Target,
+  WorkflowGraph,
+} from "./options.js";
 import { Run, type ControlReply, type InputReply, type RunHome } from "./run.js";
-import { platformSocket, type SocketClass } from "./socket.js";
 import { MessageStream } from "./stream.js";
-import { MessageLog, Traffic, type ClientStatistics, type LogEntry } from "./traffic.js";
+import { MessageLog, Traffic, type ClientStatistics } from "./traffic.js";
+import { Upkeep, type ClientState } from "./upkeep.js";
 
-/** Between two attempts: doubled each time, and then cut by up to a half, so that clients do not come all at once. */
-const FIRST_DELAY_MS = 50;
-const LAST_DELAY_MS = 5_000;
-/** A link that lasted so long was a good one: the next attempt comes at once. */
-const GOOD_MS = 5_000;
 /** Messages that may wait for one async iteration. */
 const STREAM_LIMIT = 1_024;
-
-/** How a client stands with its server. */
-export type ClientState =
-  /** It was never connected yet. */
-  | "connecting"
-  /** It is connected, and events that it missed are still to come. */
-  | "replaying"
-  /** What happens is heard at once. */
-  | "live"
-  /** The connection was lost; it tries to come back. Commands are kept. */
-  | "away"
-  /** It was closed or has given up: `client.failure` says why. */
-  | "closed";
-
-/** What `on("state")` is told. */
-export interface StateChange {
-  readonly state: ClientState;
-  readonly previous: ClientState;
-  /** Why it is away or closed, for a person. */
-  readonly reason?: string;
-  /** The close code, or the HTTP status of a refused handshake. */
-  readonly code?: number;
-  /** Milliseconds until the next attempt. */
-  readonly retryIn?: number;
-}
-
-/** Name → what a handler of it is told. */
-export interface ClientEvents extends Messages {
-  "*": Message;
-  state: StateChange;
-  traffic: LogEntry;
-}
-
-/** How to connect. */
-export interface ConnectOptions {
-  /** The spelling on the wire; a user does not notice. Default: camel. */
-  dialect?: DialectName;
-  /** What the server wants to be told, if it does. */
-  token?: string;
-  /** Makes requests of this client those of an earlier one. Default: one that nobody can guess. */
-  sessionId?: string;
-  /** Whether a frame may hold many messages. Default: true. */
-  batch?: boolean;
-  /** Give up after so many attempts in a row on which nothing was heard. Default: never. */
-  maxAttempts?: number;
-  /** Messages in `client.log`. Default: 500. */
-  logLimit?: number;
-  /** Lines in `run.current.logs`. Default: 5,000. */
-  runLogLimit?: number;
-  /** Told what a handler or a listener threw. Default: `console.error`. */
-  onError?: (error: unknown) => void;
-  /** Instead of the platform's own WebSocket. */
-  WebSocket?: SocketClass;
-}
-
-/** A graph to start: as a React Flow editor exports it. */
-export interface WorkflowGraph {
-  nodes: readonly unknown[];
-  edges?: readonly unknown[];
-  connections?: readonly unknown[];
-}
-
-/** What to hear: one run, one workflow, or (`"*"`) all runs. */
-export type Target = { runId: string } | { workflowId: string } | "*";
-
-/** How to hear it. */
-export interface SubscribeOptions {
-  /** A seq of the run, or the id of the last event seen (`<runId>:<seq>`); absent: from now on, after a snapshot. */
-  after?: number | string;
-  /** Message types or groups (`node_status`, `workflow_status`, `progress`, `log`); absent: all. */
-  types?: readonly string[];
-  /** Leave nothing out, however slow this client is. */
-  lossless?: boolean;
-}
-
-/** A subscription; kept over reconnects until it is closed. */
-export interface Subscription {
-  close(): void;
-}
-
-/** Options of everything that awaits an answer. */
-export interface AskOptions {
-  /** Gives the answer up; whether the command is done is not known then. */
-  signal?: AbortSignal;
-}
 
 /**
  * A client of a server. Returns at once, also if the server is not there: commands wait until it is.
@@ -135,7 +53,7 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Client
 }
 
 /** A connection that is made again whenever it is lost; see the theory of operation above. Made by `connect`. */
-export class Client implements AsyncIterable<Message | import("./messages.js").LaggedMessage> {
+export class Client implements AsyncIterable<Message | LaggedMessage> {
   /** Whose requests these are. */
   readonly sessionId: string;
   /** The newest messages that were sent and heard. */
@@ -143,7 +61,6 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
   /** Calls over HTTP to the same server, with the token. */
   readonly http: Http;
   readonly #options: ConnectOptions;
-  readonly #address: Address;
   readonly #dialect: Dialect;
   readonly #traffic = new Traffic();
   readonly #asking: Asking;
@@ -154,24 +71,17 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
   readonly #graphs = new Map<string, Promise<Graph>>();
   readonly #beats = new Map<string, number>();
   readonly #home: RunHome;
-  #socketClass: SocketClass | undefined;
-  #state: ClientState = "connecting";
-  #failure: CallboardError | null = null;
-  #link: Link | null = null;
-  #up = false;
-  #upAt = 0;
-  #failures = 0;
-  #retry: ReturnType<typeof setTimeout> | undefined;
+  readonly #upkeep: Upkeep;
   #kinds: Promise<string[]> | undefined;
 
   constructor(url: string | URL, options: ConnectOptions) {
     const { dialect = "camel", batch = true, token } = options;
     this.#options = options;
     this.sessionId = options.sessionId ?? randomName(24);
-    this.#address = addressOf(url, { sessionId: this.sessionId, dialect, batch, token });
+    const address = addressOf(url, { sessionId: this.sessionId, dialect, batch, token });
     this.#dialect = DIALECTS[dialect];
     this.log = new MessageLog(options.logLimit ?? 500);
-    this.http = new Http(this.#address.http, token);
+    this.http = new Http(address.http, token);
     this.#asking = new Asking(this.sessionId, {
       spell: (command) => JSON.stringify(this.#dialect.encode(command)),
       post: (spelled) => this.#post(spelled),
@@ -191,18 +101,27 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
       forget: (run) => this.#forget(run),
       report: (error) => this.#report(error),
     };
-    globalThis.addEventListener?.("online", this.#hurry);
-    void this.#dial();
+    this.#upkeep = new Upkeep(address, options, {
+      opened: () => this.#opened(),
+      heard: (text) => this.#heard(text),
+      ping: () => this.#beat(),
+      parted: ({ code, text }) => code === TOO_LARGE && this.#asking.refuseLargest(text),
+      changed: (change) => {
+        this.#emit("state", change);
+        if (change.state === "replaying") this.#settle();
+      },
+      ended: (failure) => this.#ended(failure),
+    });
   }
 
   /** How it stands with its server now. */
   get state(): ClientState {
-    return this.#state;
+    return this.#upkeep.state;
   }
 
   /** Why it is closed; null while it is not. */
   get failure(): CallboardError | null {
-    return this.#failure;
+    return this.#upkeep.failure;
   }
 
   /**
@@ -236,7 +155,7 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
       options.limit ?? STREAM_LIMIT,
       (over) => void this.#streams.delete(over),
     );
-    if (this.#state === "closed") stream.end();
+    if (this.state === "closed") stream.end();
     else this.#streams.add(stream);
     return stream;
   }
@@ -412,12 +331,13 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
 
   /** What it did so far, and what waits in it. */
   statistics(): ClientStatistics {
-    return this.#traffic.statistics(this.#asking.size);
+    const { attempts, links } = this.#upkeep;
+    return this.#traffic.statistics({ attempts, reconnects: Math.max(0, links - 1), queued: this.#asking.size });
   }
 
   /** End it. Runs go on without it. Idempotent. */
   close(): void {
-    this.#end(closedByUser(), {});
+    this.#upkeep.end(new ClientClosed());
   }
 
   // Its runs.
@@ -436,7 +356,7 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
   #forget(run: Run): void {
     this.#runs.delete(run.runId);
     this.#graphs.delete(run.runId);
-    if (this.#state !== "closed") this.#following.detach(run.runId);
+    if (this.state !== "closed") this.#following.detach(run.runId);
   }
 
   /** Where it cannot be had now, the run is shown without edges, and it is tried again on the next link. */
@@ -483,115 +403,36 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
   }
 
   #check(): void {
-    if (this.#failure !== null) throw this.#failure;
+    if (this.failure !== null) throw this.failure;
   }
 
   #post(spelled: Spelled): void {
-    if (!this.#up || this.#link === null) return;
-    this.#link.post(spelled.text);
+    if (!this.#upkeep.post(spelled.text)) return;
     this.#traffic.sent += 1;
     this.#traffic.bytesSent += spelled.text.length;
     this.#emit("traffic", this.log.add("out", spelled.command, spelled.text.length));
   }
 
-  // Its links.
-
-  readonly #hurry = (): void => {
-    if (this.#retry === undefined) return;
-    clearTimeout(this.#retry);
-    void this.#dial();
-  };
-
-  async #dial(): Promise<void> {
-    this.#retry = undefined;
-    this.#traffic.attempts += 1;
-    this.#failures += 1;
-    const link = new Link(this.#address, {
-      token: this.#options.token,
-      user: {
-        opened: () => this.#opened(),
-        heard: (text) => this.#heard(text),
-        ping: () => this.#beat(),
-        parted: (parting) => this.#parted(link, parting),
-      },
-    });
-    this.#link = link;
-    try {
-      this.#socketClass ??= this.#options.WebSocket ?? (await platformSocket());
-    } catch (error) {
-      this.#end(new CallboardError("no_websocket", (error as Error).message), {});
-      return;
-    }
-    // It may have been closed meanwhile.
-    if (this.#link === link) link.start(this.#socketClass);
-  }
+  // Its link.
 
   /** A link is up: everything that is open is said again. */
   #opened(): void {
-    this.#traffic.links += 1;
-    this.#up = true;
-    this.#upAt = Date.now();
     this.#beats.clear();
     this.#asking.postAll();
     this.#following.followAll();
     for (const run of this.#runs.values()) this.#loadGraph(run);
-    this.#change("replaying", {});
-    this.#settle();
   }
 
-  #parted(link: Link, parting: Parting): void {
-    if (this.#link !== link) return;
-    this.#link = null;
-    if (this.#up && Date.now() - this.#upAt > GOOD_MS) this.#failures = 0;
-    this.#up = false;
-    const code = parting.status ?? parting.code;
-    const said = { reason: parting.text, code };
-    if (parting.code === TOO_LARGE) this.#asking.refuseLargest(parting.text);
-    if (isFinal(parting)) {
-      this.#end(new ServerRefused(`${this.#address.name}: ${parting.text}`, code), said);
-      return;
-    }
-    const { maxAttempts } = this.#options;
-    if (maxAttempts !== undefined && this.#failures >= maxAttempts) {
-      const text = `${this.#address.name}: ${parting.text} (${this.#failures} attempts)`;
-      this.#end(new ServerUnreachable(text), said);
-      return;
-    }
-    const doubled = FIRST_DELAY_MS * 2 ** Math.min(Math.max(this.#failures - 1, 0), 30);
-    const retryIn = Math.round(Math.min(LAST_DELAY_MS, doubled) * (0.5 + 0.5 * Math.random()));
-    this.#retry = setTimeout(() => void this.#dial(), retryIn);
-    // Who was never there is not away; but whoever shows it wants to know why.
-    this.#change(this.#state === "connecting" ? "connecting" : "away", { ...said, retryIn });
-  }
-
-  #end(failure: CallboardError, said: { reason?: string; code?: number }): void {
-    if (this.#failure !== null) return;
-    this.#failure = failure;
-    const link = this.#link;
-    this.#link = null;
-    this.#up = false;
-    clearTimeout(this.#retry);
-    this.#retry = undefined;
-    globalThis.removeEventListener?.("online", this.#hurry);
-    link?.close();
+  #ended(failure: CallboardError): void {
     this.#asking.end(() => failure);
     for (const run of this.#runs.values()) run.end(failure);
-    this.#change("closed", { reason: failure.message, ...said });
     for (const stream of this.#streams) stream.end();
     this.#streams.clear();
   }
 
-  #change(state: ClientState, said: { reason?: string; code?: number; retryIn?: number }): void {
-    const previous = this.#state;
-    if (state === previous && said.retryIn === undefined) return;
-    this.#state = state;
-    this.#emit("state", { state, previous, ...said });
-  }
-
-  /** What was missed has come: from now on it is live. */
+  /** What was missed has come, or is still to come. */
   #settle(): void {
-    if (this.#state === "replaying" && !this.#following.behind) this.#change("live", {});
-    else if (this.#state === "live" && this.#following.behind) this.#change("replaying", {});
+    this.#upkeep.settle(this.#following.behind);
   }
 
   /** Ask for a sign of life. In the flat dialect a heartbeat is an answer, and has none. */
@@ -612,15 +453,15 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
     try {
       said = JSON.parse(text) as Json;
     } catch {
-      this.#link?.cut("the server sent a frame that is not JSON");
+      this.#upkeep.startOver("the server sent a frame that is not JSON");
       return;
     }
-    this.#failures = 0;
+    this.#upkeep.understood();
     this.#traffic.bytesReceived += text.length;
     const messages = Array.isArray(said) ? said : [said];
     const bytes = Math.ceil(text.length / Math.max(1, messages.length));
     for (const each of messages) {
-      if (this.#failure !== null) return;
+      if (this.failure !== null) return;
       this.#traffic.received += 1;
       try {
         if (!isObject(each)) throw new Unreadable("a message is an object");
@@ -635,16 +476,26 @@ export class Client implements AsyncIterable<Message | import("./messages.js").L
 
   #hear(message: Message, bytes: number): void {
     this.#emit("traffic", this.log.add("in", message, bytes));
-    const beat = this.#beats.get((message.payload as { replyTo?: string }).replyTo ?? "");
-    if (beat !== undefined) this.#traffic.roundTrip(performance.now() - beat);
+    this.#timeBeat(replyTo(message) ?? "");
     const answered = this.#asking.hear(message);
     if (isEvent(message)) {
       this.#following.hearEvent(message);
       return;
     }
     if (!answered) this.#following.hear(message);
+    if (!answered && message.type === "error" && replyTo(message) === undefined) {
+      // Something went wrong, and it does not say with what of ours: everything is asked again, a little later.
+      this.#upkeep.startOver(`${message.payload.code}: ${message.payload.message}`, { later: true });
+    }
     this.#hearDerived(message);
     this.#deliver(message);
+  }
+
+  #timeBeat(id: string): void {
+    const sentAt = this.#beats.get(id);
+    if (sentAt === undefined) return;
+    this.#beats.delete(id);
+    this.#traffic.roundTrip(performance.now() - sentAt);
   }
 
   /** Progress, which has no seq. */

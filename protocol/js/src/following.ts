@@ -155,7 +155,7 @@ export class Following {
       const track = this.#track(wish.runId);
       const first = track.wishes.size === 0 && track.hearer === null;
       track.wishes.add(wish);
-      if (typeof wish.after === "number") track.stream.last = wish.after;
+      if (wish.after !== undefined) track.stream.last = seqOf(wish.after);
       this.#ask(track, { snapshot: wish.after === undefined && !first });
     } else if (wish.workflowId !== undefined) {
       let track = this.#workflows.get(wish.workflowId);
@@ -231,7 +231,7 @@ export class Following {
   }
 
   #pass(track: Track, event: RunEvent): void {
-    const strict = track.place === "following" && this.#isStrict(track);
+    const strict = (track.place === "following" || track.place === "idle") && this.#isStrict(track);
     const conflated = event.conflated ?? 0;
     const heard = take(track.stream, event.seq, conflated);
     const { hearer } = track;
@@ -374,7 +374,7 @@ export class Following {
       const at = after.lastIndexOf(":");
       const named = this.#track(after.slice(0, at));
       named.workflowId = workflowId;
-      named.stream.last = Number(after.slice(at + 1));
+      named.stream.last = seqOf(after);
       track.runId = named.runId;
     }
     track.asked = this.#say("workflow.subscribe", workflowId, {
@@ -493,6 +493,13 @@ export class Following {
     this.#post(spelled);
     return spelled.id;
   }
+}
+
+/** The seq that a position says. */
+function seqOf(after: number | string): number {
+  const seq = typeof after === "number" ? after : Number(after.slice(after.lastIndexOf(":") + 1));
+  if (!Number.isSafeInteger(seq) || seq < 0) throw new TypeError(`${after} is neither a seq nor the id of an event`);
+  return seq;
 }
 
 /** What an event is for a cursor. */

@@ -4,14 +4,13 @@ export { connect, Client } from "./client.js";
 export type {
   AskOptions,
   ClientEvents,
-  ClientState,
   ConnectOptions,
-  StateChange,
   SubscribeOptions,
   Subscription,
   Target,
   WorkflowGraph,
-} from "./client.js";
+} from "./options.js";
+export type { ClientState, StateChange } from "./upkeep.js";
 export { DIALECTS } from "./dialects/index.js";
 export type { Dialect, DialectName } from "./dialects/index.js";
 export * from "./errors.js";

@@ -15,7 +15,8 @@ import {
   useSyncExternalStore,
 } from "react";
 import type { ReactNode } from "react";
-import type { Client, ClientState, StateChange } from "./client.js";
+import type { Client } from "./client.js";
+import type { ClientState, StateChange } from "./upkeep.js";
 import { Fold, type RunState } from "./fold.js";
 import type { Run } from "./run.js";
 

@@ -5,6 +5,7 @@
 // per run id and client, however often it is asked for; each `client.run()` and `startWorkflow()` is one reference, and
 // the last `close()` ends the subscription. The graph is fetched over HTTP, once; until it is there, edges are absent.
 
+import { CommandRefused } from "./errors.js";
 import type { Json, ServerMessages } from "./generated/messages.js";
 import { Fold, type RunProgress, type RunState, type Snapshot } from "./fold.js";
 import type { Graph } from "./graph.js";
@@ -66,7 +67,8 @@ export class Run {
   /**
    * Wait for its ending; returns its last state.
    *
-   * @throws the client's error, if that is over before; `options.signal`'s reason.
+   * @throws CommandRefused: nothing is heard of the run (`unknown_run`); the client's error, if that is over before;
+   * `options.signal`'s reason.
    */
   wait(options: { signal?: AbortSignal } = {}): Promise<RunState> {
     return this.until((state) => ENDED.has(state.status), options);
@@ -77,14 +79,16 @@ export class Run {
     const { signal } = options;
     return new Promise((resolve, reject) => {
       const look = (): void => {
+        const { problem } = this.current;
+        const lost = problem === undefined ? null : new CommandRefused(problem.code, problem.message);
         const over = holds(this.current)
           ? undefined
-          : (this.#over ?? (signal?.aborted ? signal.reason : null));
+          : (this.#over ?? lost ?? (signal?.aborted ? (signal.reason as Error) : null));
         if (over === null) return;
         off();
         signal?.removeEventListener("abort", look);
         if (over === undefined) resolve(this.current);
-        else reject(over as Error);
+        else reject(over);
       };
       const off = this.subscribe(look);
       signal?.addEventListener("abort", look);

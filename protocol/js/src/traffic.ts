@@ -117,8 +117,6 @@ export class Traffic {
   received = 0;
   bytesSent = 0;
   bytesReceived = 0;
-  links = 0;
-  attempts = 0;
   conflated = 0;
   dropped = 0;
   events = 0;
@@ -133,23 +131,11 @@ export class Traffic {
     this.#next += 1;
   }
 
-  /** The figures now. */
-  statistics(queued: number): ClientStatistics {
-    const {
-      sent,
-      received,
-      bytesSent,
-      bytesReceived,
-      attempts,
-      conflated,
-      dropped,
-      events,
-      repeats,
-      unreadable,
-    } = this;
-    const reconnects = Math.max(0, this.links - 1);
-    const counts = { sent, received, bytesSent, bytesReceived, reconnects, attempts, queued };
-    return { rtt: this.#rtt(), ...counts, conflated, dropped, events, repeats, unreadable };
+  /** The figures now, with those that others count. */
+  statistics(others: { attempts: number; reconnects: number; queued: number }): ClientStatistics {
+    const { sent, received, bytesSent, bytesReceived, conflated, dropped, events, repeats, unreadable } = this;
+    const own = { sent, received, bytesSent, bytesReceived, conflated, dropped, events, repeats, unreadable };
+    return { rtt: this.#rtt(), ...own, ...others };
   }
 
   #rtt(): ClientStatistics["rtt"] {
