@@ -1,10 +1,10 @@
 // What a client has asked its server and has no answer to yet; it is asked again on each new link.
 //
-// Theory of operation: a command is in the table from the call of its method until it is answered, given up by its
-// signal, or the client is over. Its text is made once, so a repetition is the same to the byte. Commands that do
-// something carry a request id besides, so that the server does them once and answers them the same; all others change
-// nothing and may be done twice. A start is answered by the first event of its run, whose id follows from the session
-// and the request id.
+// Theory of operation: a command is in the table from the call of its method until it is answered, given up
+// by its signal, or the client is over. Its text is made once, so a repetition is the same to the byte.
+// Commands that do something carry a request id besides, so that the server does them once and answers them
+// the same; all others change nothing and may be done twice. A start is answered by the first event of its
+// run, whose id follows from the session and the request id.
 //
 // Bounds: MAX_COMMANDS at a time; one more is `Busy` at once.
 
@@ -70,7 +70,10 @@ export class Asking {
     return this.#pending.size;
   }
 
-  /** A command with an id of its own, and a request id if it does something; as it will be sent, however often. */
+  /**
+   * A command with an id of its own, and a request id if it does something; as it will be sent, however
+   * often.
+   */
   number<T extends keyof ClientMessages>(type: T, workflowId: string, payload: Payload<T>): Spelled {
     this.#number += 1;
     const id = `c${this.#number}`;

@@ -1,15 +1,15 @@
 // The client: starts, watches and steers runs on a server, whatever happens to the connection in between.
 //
-// Theory of operation: a client is kept connected (upkeep.ts), one link after another. Reconnecting is connecting:
-// whenever a link is up, everything that has no answer yet is asked again, in order (asking.ts), and everything that is
-// followed is subscribed again behind its newest event (following.ts). So nothing depends on what a server remembers of
-// a connection: commands that do something carry a request id, and are done once in the client's session; the id of a
-// new run follows from its request.
+// Theory of operation: a client is kept connected (upkeep.ts), one link after another. Reconnecting is
+// connecting: whenever a link is up, everything that has no answer yet is asked again, in order (asking.ts),
+// and everything that is followed is subscribed again behind its newest event (following.ts). So nothing
+// depends on what a server remembers of a connection: commands that do something carry a request id, and are
+// done once in the client's session; the id of a new run follows from its request.
 //
-// What comes is decoded to the canonical message (dialects/), kept in the log, handed to what waits for it (commands,
-// folds), and then to the user: handlers of `on` in the order of their registration, then async iterations. A handler
-// that throws is reported and hurts nobody; one that takes long delays what is behind it, so the server notices in the
-// end, and leaves out node statuses that have a newer one (`conflated`).
+// What comes is decoded to the canonical message (dialects/), kept in the log, handed to what waits for it
+// (commands, folds), and then to the user: handlers of `on` in the order of their registration, then async
+// iterations. A handler that throws is reported and hurts nobody; one that takes long delays what is behind
+// it, so the server notices in the end, and leaves out node statuses that have a newer one (`conflated`).
 //
 // Once it is over, whoever waits is told why, and so is everybody who asks later.
 
@@ -52,7 +52,9 @@ export function connect(url: string | URL, options: ConnectOptions = {}): Client
   return new Client(url, options);
 }
 
-/** A connection that is made again whenever it is lost; see the theory of operation above. Made by `connect`. */
+/**
+ * A connection that is made again whenever it is lost; see the theory of operation above. Made by `connect`.
+ */
 export class Client implements AsyncIterable<Message | LaggedMessage> {
   /** Whose requests these are. */
   readonly sessionId: string;
@@ -125,8 +127,9 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
   }
 
   /**
-   * Hear messages of a type, `*` (every message), `state` or `traffic`. Handlers are called one after another, as the
-   * messages come; what one of them throws is reported, and the others are called all the same.
+   * Hear messages of a type, `*` (every message), `state` or `traffic`. Handlers are called one after
+   * another, as the messages come; what one of them throws is reported, and the others are called all the
+   * same.
    *
    * @returns a function that ends it.
    */
@@ -147,8 +150,8 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
   /**
    * The same with a limit of one's own.
    *
-   * @param options.limit messages that may wait (default 1,024); what comes when they do is left out, and told as one
-   * message of the type `client.lagged`.
+   * @param options.limit messages that may wait (default 1,024); what comes when they do is left out, and
+   * told as one message of the type `client.lagged`.
    */
   messages(options: { limit?: number } = {}): MessageStream {
     const stream = new MessageStream(
@@ -195,7 +198,8 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
    * Pause a run: accepted at once; `paused` comes as an event when nothing is in flight.
    *
    * @param options.mode `now` cuts what may be cut, `drain` waits for it; absent: what the run's config says.
-   * @throws CommandRefused (`refused`, `unknown_run`, …), Busy; ServerRefused, ServerUnreachable, ClientClosed.
+   * @throws CommandRefused (`refused`, `unknown_run`, …), Busy; ServerRefused, ServerUnreachable,
+   * ClientClosed.
    */
   async pause(runId: string, options: { mode?: "now" | "drain" } & AskOptions = {}): Promise<ControlReply> {
     const { signal, ...payload } = options;
@@ -208,7 +212,10 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     return this.#control("workflow.resume", { runId, ...payload }, signal);
   }
 
-  /** Stop it: accepted at once, the ending comes as an event; `force`: without grace. Throws what `pause` throws. */
+  /**
+   * Stop it: accepted at once, the ending comes as an event; `force`: without grace. Throws what `pause`
+   * throws.
+   */
   async stop(runId: string, options: { force?: boolean } & AskOptions = {}): Promise<ControlReply> {
     const { signal, ...payload } = options;
     return this.#control("workflow.stop", { runId, ...payload }, signal);
@@ -238,7 +245,9 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     return reply.payload as ServerMessages["workflow.list"]["payload"];
   }
 
-  /** The state of a run, or of the latest one of a workflow; whole, however large. Throws what `pause` throws. */
+  /**
+   * The state of a run, or of the latest one of a workflow; whole, however large. Throws what `pause` throws.
+   */
   async snapshot(options: { runId?: string; workflowId?: string } & AskOptions): Promise<Snapshot> {
     const { signal, workflowId = "", ...payload } = options;
     return (await this.#ask("workflow.snapshot", workflowId, payload, signal)).payload as Snapshot;
@@ -267,8 +276,9 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
   }
 
   /**
-   * Hear a run, a workflow or all runs: `on` and async iterations get its events, each once and in order of seq, over
-   * every reconnect. A subscription to `*` begins live; away for longer than the server keeps sessions, it goes on live.
+   * Hear a run, a workflow or all runs: `on` and async iterations get its events, each once and in order of
+   * seq, over every reconnect. A subscription to `*` begins live; away for longer than the server keeps
+   * sessions, it goes on live.
    */
   subscribe(target: Target, options: SubscribeOptions = {}): Subscription {
     this.#check();
@@ -285,7 +295,10 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     return { close: () => this.#following.remove(wish) };
   }
 
-  /** A run, live, from its first event on. One object per run, counted: `close()` it when it is not needed any more. */
+  /**
+   * A run, live, from its first event on. One object per run, counted: `close()` it when it is not needed any
+   * more.
+   */
   run(runId: string): Run {
     this.#check();
     const run = this.#open(runId, { starting: false });
@@ -323,7 +336,10 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     return { events, lastSeq: page.last_seq, closed: page.closed, reset: page.reset };
   }
 
-  /** A node's result, whole: what a `{"$ref": path}` stands for is fetched, anything else is returned as it is. */
+  /**
+   * A node's result, whole: what a `{"$ref": path}` stands for is fetched, anything else is returned as it
+   * is.
+   */
   async resolve(data: Json, options: { signal?: AbortSignal } = {}): Promise<Json> {
     const path = isObject(data) && Object.keys(data).length === 1 ? data["$ref"] : undefined;
     return typeof path === "string" && path.startsWith("/api/") ? this.http.get(path, options) : data;
@@ -332,7 +348,11 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
   /** What it did so far, and what waits in it. */
   statistics(): ClientStatistics {
     const { attempts, links } = this.#upkeep;
-    return this.#traffic.statistics({ attempts, reconnects: Math.max(0, links - 1), queued: this.#asking.size });
+    return this.#traffic.statistics({
+      attempts,
+      reconnects: Math.max(0, links - 1),
+      queued: this.#asking.size,
+    });
   }
 
   /** End it. Runs go on without it. Idempotent. */
@@ -484,7 +504,8 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     }
     if (!answered) this.#following.hear(message);
     if (!answered && message.type === "error" && replyTo(message) === undefined) {
-      // Something went wrong, and it does not say with what of ours: everything is asked again, a little later.
+      // Something went wrong, and it does not say with what of ours: everything is asked again, a little
+      // later.
       this.#upkeep.startOver(`${message.payload.code}: ${message.payload.message}`, { later: true });
     }
     this.#hearDerived(message);

@@ -14,7 +14,10 @@ export class CallboardError extends Error {
   }
 }
 
-/** The server did not do what it was asked for; `code` is the server's own (`refused`, `bad_field`, `unknown_run`, …). */
+/**
+ * The server did not do what it was asked for; `code` is the server's own (`refused`, `bad_field`,
+ * `unknown_run`, …).
+ */
 export class CommandRefused extends CallboardError {}
 
 /** The graph cannot run. All of its problems are here; show them at `problem.nodeId`, `problem.edgeId`. */
@@ -51,7 +54,10 @@ export class ClientClosed extends CallboardError {
   }
 }
 
-/** The server does not want this client (wrong token, foreign origin, replaced by another connection): it stays away. */
+/**
+ * The server does not want this client (wrong token, foreign origin, replaced by another connection): it
+ * stays away.
+ */
 export class ServerRefused extends CallboardError {
   /** The close code (4400–4499) or the HTTP status that said so. */
   readonly reason: number;

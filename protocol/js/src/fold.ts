@@ -1,14 +1,17 @@
 // The fold: the events of one run, in order, become its state – the same state as the server's own snapshot.
 //
-// Theory of operation: a `Fold` is told every event of its run, once, in order of seq, and what is derived (progress); it
-// decides nothing and asks nobody. `current` is an immutable picture, made when it is asked for after a change; parts that
-// did not change are the same objects as in the picture before, so that who compares by identity draws little.
+// Theory of operation: a `Fold` is told every event of its run, once, in order of seq, and what is derived
+// (progress); it decides nothing and asks nobody. `current` is an immutable picture, made when it is asked
+// for after a change; parts that did not change are the same objects as in the picture before, so that who
+// compares by identity draws little.
 //
-// The state of edges follows from the graph and the newest status of their sources, by the server's rule: an edge that
-// leaves a loop by `body` is taken as soon as a node of the body has a status; any other one is taken or dead once its
-// source has ended, by whether its port fired. Without the graph there are no edges, except after a reset.
+// The state of edges follows from the graph and the newest status of their sources, by the server's rule: an
+// edge that leaves a loop by `body` is taken as soon as a node of the body has a status; any other one is
+// taken or dead once its source has ended, by whether its port fired. Without the graph there are no edges,
+// except after a reset.
 //
-// Bounds: `logs` keeps the newest lines, `logLimit` of them; `nodes` and `edges` are as many as the graph has.
+// Bounds: `logs` keeps the newest lines, `logLimit` of them; `nodes` and `edges` are as many as the graph
+// has.
 
 import type {
   Json,

@@ -1,20 +1,23 @@
 // What a client follows: runs, workflows, or all runs; and the subscriptions that this takes.
 //
-// Theory of operation: a `Track` is one run that is heard. It has up to two cursors: that of the client's own stream
-// (`on`, async iteration), and that of the run's fold, which may have begun earlier. A cursor lets each seq pass once, in
-// order: what was here before is a repeat, what jumps is a gap. The server knows one position per connection and run,
-// the newest asked for; a subscription is asked for behind the lower cursor, and the other one ignores what it knows.
+// Theory of operation: a `Track` is one run that is heard. It has up to two cursors: that of the client's own
+// stream (`on`, async iteration), and that of the run's fold, which may have begun earlier. A cursor lets
+// each seq pass once, in order: what was here before is a repeat, what jumps is a gap. The server knows one
+// position per connection and run, the newest asked for; a subscription is asked for behind the lower cursor,
+// and the other one ignores what it knows.
 //
-// Between a subscription and its confirmation what comes may jump: it will come again. After that a gap is asked for
-// again, MAX_GAPS times; then the run is asked for without a position, which gives a snapshot and goes on from there.
-// What the server left out to spare a slow client it says (`conflated`), and that is no gap. On each new link everything
-// is asked for again behind its cursor, so nothing depends on what the server remembers of a connection.
+// Between a subscription and its confirmation what comes may jump: it will come again. After that a gap is
+// asked for again, MAX_GAPS times; then the run is asked for without a position, which gives a snapshot and
+// goes on from there. What the server left out to spare a slow client it says (`conflated`), and that is no
+// gap. On each new link everything is asked for again behind its cursor, so nothing depends on what the
+// server remembers of a connection.
 //
-// Of a workflow, the runs that began and perhaps ended while this client was away are listed when it is back, the newest
-// page of them, and heard from their first event.
+// Of a workflow, the runs that began and perhaps ended while this client was away are listed when it is back,
+// the newest page of them, and heard from their first event.
 //
-// A track ends with its run's ending. Runs that nobody wants are dropped, and the server is asked to send no more of
-// their workflow. Bounds: as many tracks as are wanted, and KEPT of those that ended, to know repeats of them.
+// A track ends with its run's ending. Runs that nobody wants are dropped, and the server is asked to send no
+// more of their workflow. Bounds: as many tracks as are wanted, and KEPT of those that ended, to know repeats
+// of them.
 
 import type { Asking, Spelled } from "./asking.js";
 import { joined, replyTo } from "./asking.js";
@@ -289,7 +292,10 @@ export class Following {
     }
   }
 
-  /** Runs of a workflow that began while this client was away are heard from their first event, even if they are over. */
+  /**
+   * Runs of a workflow that began while this client was away are heard from their first event, even if they
+   * are over.
+   */
   async #lookBack(workflowId: string, workflow: WorkflowTrack): Promise<void> {
     const known = workflow.runId;
     const rows = await this.#newest(workflowId).catch(() => []);
@@ -498,7 +504,8 @@ export class Following {
 /** The seq that a position says. */
 function seqOf(after: number | string): number {
   const seq = typeof after === "number" ? after : Number(after.slice(after.lastIndexOf(":") + 1));
-  if (!Number.isSafeInteger(seq) || seq < 0) throw new TypeError(`${after} is neither a seq nor the id of an event`);
+  if (!Number.isSafeInteger(seq) || seq < 0)
+    throw new TypeError(`${after} is neither a seq nor the id of an event`);
   return seq;
 }
 

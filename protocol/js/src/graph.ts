@@ -1,9 +1,10 @@
-// The graph of a run as the server understands it: kinds, edge ids, ports, loops – the same rules, so the same names.
+// The graph of a run as the server understands it: kinds, edge ids, ports, loops – the same rules, so the
+// same names.
 //
-// Theory of operation: `readGraph` takes what a starter sent and never throws. It names the kind of each node (the first
-// of `data.kind`, `type`, `data.type`, `data.name` that is registered), gives every edge its id and port, and finds which
-// nodes a run can reach and in whose loop's body they are: in a graph that the server accepted every node's body is
-// forced by the edges, so one walk finds it.
+// Theory of operation: `readGraph` takes what a starter sent and never throws. It names the kind of each node
+// (the first of `data.kind`, `type`, `data.type`, `data.name` that is registered), gives every edge its id
+// and port, and finds which nodes a run can reach and in whose loop's body they are: in a graph that the
+// server accepted every node's body is forced by the edges, so one walk finds it.
 
 import { BUILT_IN_KINDS, type Json } from "./generated/messages.js";
 import type { JsonObject } from "./messages.js";
@@ -64,7 +65,10 @@ export interface Graph {
   readonly nodes: readonly GraphNode[];
   readonly edges: readonly GraphEdge[];
   readonly config: JsonObject;
-  /** Node id → the innermost loop node whose body it is in; absent outside of loops, and for nodes out of reach. */
+  /**
+   * Node id → the innermost loop node whose body it is in; absent outside of loops, and for nodes out of
+   * reach.
+   */
   readonly loops: ReadonlyMap<string, string>;
   /** Nodes that a run can reach: what progress counts. */
   readonly reached: ReadonlySet<string>;

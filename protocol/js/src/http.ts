@@ -1,4 +1,5 @@
-// HTTP calls to the server that a client is connected to, with its token. Bodies are the server's own: snake_case, seconds.
+// HTTP calls to the server that a client is connected to, with its token. Bodies are the server's own:
+// snake_case, seconds.
 
 import { CallboardError, HttpFailure } from "./errors.js";
 import type { Json } from "./generated/messages.js";

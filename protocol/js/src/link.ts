@@ -1,15 +1,16 @@
 // One connection to the server: from the handshake to its end. It knows nothing of runs and commands.
 //
-// Theory of operation: a link is made, used up and thrown away; to reconnect is to make another one. It calls `opened`
-// once, `heard` for each frame in order, and `parted` exactly once, at the end, after which it calls nothing any more.
-// Whatever way it ends (the server's close, a broken socket, silence, `cut`, `close`), `parted` says why.
+// Theory of operation: a link is made, used up and thrown away; to reconnect is to make another one. It calls
+// `opened` once, `heard` for each frame in order, and `parted` exactly once, at the end, after which it calls
+// nothing any more. Whatever way it ends (the server's close, a broken socket, silence, `cut`, `close`),
+// `parted` says why.
 //
-// A browser does not tell how a handshake was refused, so a link that never opened asks over HTTP: the same token and
-// the same origin are refused there with a status and a reason. A peer cannot send pings either, so silence is found
-// with a heartbeat of the protocol, sent by `ping`: any byte that comes is a sign of life.
+// A browser does not tell how a handshake was refused, so a link that never opened asks over HTTP: the same
+// token and the same origin are refused there with a status and a reason. A peer cannot send pings either, so
+// silence is found with a heartbeat of the protocol, sent by `ping`: any byte that comes is a sign of life.
 //
-// Bounds: a frame of more than MAX_FRAME_CHARS ends the link. What was posted waits in the platform's own buffer; the
-// client bounds that, since it posts each unanswered command and each subscription once per link.
+// Bounds: a frame of more than MAX_FRAME_CHARS ends the link. What was posted waits in the platform's own
+// buffer; the client bounds that, since it posts each unanswered command and each subscription once per link.
 
 import type { Address } from "./address.js";
 import type { Socket, SocketClass } from "./socket.js";
@@ -37,7 +38,10 @@ export interface Parting {
   readonly status?: number;
 }
 
-/** Whether the server does not want this client back: close codes 4400–4499, and refusals that will be the same again. */
+/**
+ * Whether the server does not want this client back: close codes 4400–4499, and refusals that will be the
+ * same again.
+ */
 export function isFinal({ code, status = 0 }: Parting): boolean {
   return (
     (code >= 4400 && code < 4500) || (status >= 300 && status < 500 && ![408, 425, 429].includes(status))
@@ -173,7 +177,8 @@ async function refusal(address: Address, token: string | undefined): Promise<Par
       headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
       signal: AbortSignal.timeout(OPEN_MS),
     });
-    // 503 is the server's own word that it cannot just now; anything else below 500 will be the same the next time.
+    // 503 is the server's own word that it cannot just now; anything else below 500 will be the same the next
+    // time.
     if (response.ok) return { text: "the connection was refused", code: ABNORMAL };
     const said = (await response.json().catch(() => null)) as { error?: { message?: string } } | null;
     const text = said?.error?.message ?? `the server answered ${response.status}`;

@@ -1,7 +1,7 @@
 // The canonical messages: what the server says in the camel dialect, whatever dialect is on the wire.
 //
-// Times are integer milliseconds since the epoch, durations milliseconds. Values of the user (`data`, `context`,
-// `results`, `variables`, ids used as keys) pass through untouched.
+// Times are integer milliseconds since the epoch, durations milliseconds. Values of the user (`data`,
+// `context`, `results`, `variables`, ids used as keys) pass through untouched.
 
 import type {
   ClientMessages,
@@ -19,7 +19,9 @@ import type {
 /** A JSON object. */
 export type JsonObject = { [key: string]: Json };
 
-/** A message of no type that the server has: what somebody posted to `/api/broadcast`, verbatim in `payload`. */
+/**
+ * A message of no type that the server has: what somebody posted to `/api/broadcast`, verbatim in `payload`.
+ */
 export interface BroadcastMessage {
   id: string;
   type: "broadcast";
@@ -29,7 +31,10 @@ export interface BroadcastMessage {
   payload: JsonObject;
 }
 
-/** Made by the client itself, for an async iteration that was too slow: so many messages were left out just here. */
+/**
+ * Made by the client itself, for an async iteration that was too slow: so many messages were left out just
+ * here.
+ */
 export interface LaggedMessage {
   id: string;
   type: "client.lagged";

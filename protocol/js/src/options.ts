@@ -47,7 +47,10 @@ export type Target = { runId: string } | { workflowId: string } | "*";
 
 /** How to hear it. */
 export interface SubscribeOptions {
-  /** A seq of the run, or the id of the last event seen (`<runId>:<seq>`); absent: from now on, after a snapshot. */
+  /**
+   * A seq of the run, or the id of the last event seen (`<runId>:<seq>`); absent: from now on, after a
+   * snapshot.
+   */
   after?: number | string;
   /** Message types or groups (`node_status`, `workflow_status`, `progress`, `log`); absent: all. */
   types?: readonly string[];

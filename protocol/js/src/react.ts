@@ -1,8 +1,8 @@
 // React hooks over a client: one component tree, one client, and as many live runs as are shown.
 //
-// Theory of operation: `useRun` opens the run when its component is shown and closes it when it is not; the state is the
-// run's own immutable picture, read with `useSyncExternalStore`, and changes at most once per frame. Components that show
-// one run share it.
+// Theory of operation: `useRun` opens the run when its component is shown and closes it when it is not; the
+// state is the run's own immutable picture, read with `useSyncExternalStore`, and changes at most once per
+// frame. Components that show one run share it.
 
 import {
   createContext,

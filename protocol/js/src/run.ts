@@ -1,9 +1,10 @@
 // One run on a server, as a client holds it: its state, live, and the commands that steer it.
 //
-// Theory of operation: a `Run` owns the fold of its run. The client hands it every event, once and in order; listeners
-// are told once for many changes (one notification per frame of the screen, per macrotask elsewhere). There is one `Run`
-// per run id and client, however often it is asked for; each `client.run()` and `startWorkflow()` is one reference, and
-// the last `close()` ends the subscription. The graph is fetched over HTTP, once; until it is there, edges are absent.
+// Theory of operation: a `Run` owns the fold of its run. The client hands it every event, once and in order;
+// listeners are told once for many changes (one notification per frame of the screen, per macrotask
+// elsewhere). There is one `Run` per run id and client, however often it is asked for; each `client.run()`
+// and `startWorkflow()` is one reference, and the last `close()` ends the subscription. The graph is fetched
+// over HTTP, once; until it is there, edges are absent.
 
 import { CommandRefused } from "./errors.js";
 import type { Json, ServerMessages } from "./generated/messages.js";
@@ -67,8 +68,8 @@ export class Run {
   /**
    * Wait for its ending; returns its last state.
    *
-   * @throws CommandRefused: nothing is heard of the run (`unknown_run`); the client's error, if that is over before;
-   * `options.signal`'s reason.
+   * @throws CommandRefused: nothing is heard of the run (`unknown_run`); the client's error, if that is over
+   * before; `options.signal`'s reason.
    */
   wait(options: { signal?: AbortSignal } = {}): Promise<RunState> {
     return this.until((state) => ENDED.has(state.status), options);

@@ -1,4 +1,5 @@
-// Which WebSocket: the one of the platform (browsers, Node >= 22), else the package `ws` (Node 20), asked for when needed.
+// Which WebSocket: the one of the platform (browsers, Node >= 22), else the package `ws` (Node 20), asked for
+// when needed.
 
 /** The part of a WebSocket that is used. */
 export interface Socket {

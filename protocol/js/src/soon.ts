@@ -1,7 +1,8 @@
 // When to tell of a change: once for many, with the next picture of the screen where there is one.
 
 /**
- * Call back soon, after what happens now: before the next frame in a page that is seen, with the next macrotask elsewhere.
+ * Call back soon, after what happens now: before the next frame in a page that is seen, with the next
+ * macrotask elsewhere.
  *
  * @returns a function that calls it off.
  */

@@ -1,7 +1,8 @@
 // The messages of a client on their way to one `for await`: in order, as many as there is room for.
 //
-// Bounds: `limit` messages may wait. Full means that what comes is left out; where the gap is, the iteration gets one
-// `client.lagged` that says how many. What of it is still wanted can be asked for again: `client.subscribe` with `after`.
+// Bounds: `limit` messages may wait. Full means that what comes is left out; where the gap is, the iteration
+// gets one `client.lagged` that says how many. What of it is still wanted can be asked for again:
+// `client.subscribe` with `after`.
 
 import type { LaggedMessage, Message } from "./messages.js";
 

@@ -1,7 +1,8 @@
-// How a client does: what it sent and heard, how long an answer takes, and the newest messages for whoever debugs.
+// How a client does: what it sent and heard, how long an answer takes, and the newest messages for whoever
+// debugs.
 //
-// Bounds: the log is a ring of `limit` entries and LOG_CHARS characters; the oldest go first. The round trips are the
-// newest SAMPLES.
+// Bounds: the log is a ring of `limit` entries and LOG_CHARS characters; the oldest go first. The round trips
+// are the newest SAMPLES.
 
 import type { ClientMessage, Message } from "./messages.js";
 
@@ -133,7 +134,8 @@ export class Traffic {
 
   /** The figures now, with those that others count. */
   statistics(others: { attempts: number; reconnects: number; queued: number }): ClientStatistics {
-    const { sent, received, bytesSent, bytesReceived, conflated, dropped, events, repeats, unreadable } = this;
+    const { sent, received, bytesSent, bytesReceived, conflated, dropped, events, repeats, unreadable } =
+      this;
     const own = { sent, received, bytesSent, bytesReceived, conflated, dropped, events, repeats, unreadable };
     return { rtt: this.#rtt(), ...own, ...others };
   }

@@ -1,12 +1,13 @@
 // Keeps a client connected: one link after another, with a pause in between that grows, until it is over.
 //
-// Theory of operation: an `Upkeep` owns the link there is (link.ts) and the timer of the next attempt, never both. It
-// tells its user of each link that is up, and of every change of state. Its end is `close()`, a server that refuses
-// (close codes 4400–4499, or 3xx and 4xx at the handshake), or `maxAttempts`; after that nothing is called any more.
+// Theory of operation: an `Upkeep` owns the link there is (link.ts) and the timer of the next attempt, never
+// both. It tells its user of each link that is up, and of every change of state. Its end is `close()`, a
+// server that refuses (close codes 4400–4499, or 3xx and 4xx at the handshake), or `maxAttempts`; after that
+// nothing is called any more.
 //
-// The pause between two attempts is doubled each time, up to LAST_DELAY_MS, and then cut by up to a half, so that clients
-// do not come all at once. What was heard ends the doubling: a server that only breaks off, or talks nonsense, is asked
-// more and more rarely. A browser that is online again tries at once.
+// The pause between two attempts is doubled each time, up to LAST_DELAY_MS, and then cut by up to a half, so
+// that clients do not come all at once. What was heard ends the doubling: a server that only breaks off, or
+// talks nonsense, is asked more and more rarely. A browser that is online again tries at once.
 
 import type { Address } from "./address.js";
 import { CallboardError, ServerRefused, ServerUnreachable } from "./errors.js";
@@ -78,7 +79,11 @@ export class Upkeep {
 
   constructor(
     address: Address,
-    options: { token?: string | undefined; maxAttempts?: number | undefined; WebSocket?: SocketClass | undefined },
+    options: {
+      token?: string | undefined;
+      maxAttempts?: number | undefined;
+      WebSocket?: SocketClass | undefined;
+    },
     user: UpkeepUser,
   ) {
     this.#address = address;
@@ -197,7 +202,10 @@ export class Upkeep {
 
   /** Until the next attempt, in milliseconds. */
   #delay(): number {
-    const doubled = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(Math.max(this.#failures - 1, 0), 30));
+    const doubled = Math.min(
+      LAST_DELAY_MS,
+      FIRST_DELAY_MS * 2 ** Math.min(Math.max(this.#failures - 1, 0), 30),
+    );
     const hold = this.#hold;
     this.#hold = 0;
     return Math.round(Math.max(hold, doubled * (0.5 + 0.5 * Math.random())));

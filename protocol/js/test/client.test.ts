@@ -1,10 +1,10 @@
 // What a client can ask of a real server, in all three dialects.
 
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { before, test, type TestContext } from "node:test";
 import type { DialectName, InvalidWorkflow, Message, RunActive, StateChange } from "../src/index.js";
 import { client, edge, node, Site } from "./site.js";
+import { eventually } from "./watched.js";
 
 const FAST = { seed: 7, defaultWaitTime: 0 };
 const DIALECTS: readonly DialectName[] = ["camel", "snake", "flat"];
@@ -98,7 +98,8 @@ for (const dialect of DIALECTS) {
     assert.equal(found.ok, true);
     assert.deepEqual(
       found.warnings.map(({ code, nodeId }) => [code, nodeId]),
-      // In the flat dialect a graph begins where nothing leads in, but a start node is a start node there, too.
+      // In the flat dialect a graph begins where nothing leads in, but a start node is a start node there,
+      // too.
       [["unreachable", "lost"]],
     );
     assert.equal((await it.validate({ nodes: [node("x", "nonsense")], edges: [] })).ok, false);
@@ -337,13 +338,4 @@ async function collect<T>(stream: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = [];
   for await (const message of stream) all.push(message);
   return all;
-}
-
-/** Wait until something holds that nothing tells of. */
-async function eventually(holds: () => boolean): Promise<void> {
-  const until = Date.now() + 10_000;
-  while (!holds()) {
-    assert.ok(Date.now() < until, "it never came");
-    await sleep(5);
-  }
 }

@@ -1,11 +1,11 @@
 // A server that makes no sense, or means harm: it must not kill the client, nor make it believe anything.
 
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { WebSocketServer, type WebSocket } from "ws";
 import { connect, type Client, type DialectName, type Message } from "../src/index.js";
+import { eventually } from "./watched.js";
 
 const EVENT = { id: "r:1", type: "node.success", timestamp: 1, workflowId: "w", runId: "r", seq: 1 };
 const NODE = { nodeId: "a", status: "success", message: "", attempt: 1, data: null, fired: [] };
@@ -96,7 +96,7 @@ for (const [what, frame] of [
       socket.send(frame);
     });
     const it = client(t, server);
-    await until(() => times.length >= 4);
+    await eventually(() => times.length >= 4);
     it.close();
     const pauses = times.slice(1).map((time, index) => time - (times[index] ?? 0));
     assert.ok(
@@ -112,7 +112,7 @@ test("whoever answers with another subprotocol is no callboard server: refused f
   await new Promise((resolve) => server.once("listening", resolve));
   t.after(() => server.close());
   const it = client(t, server);
-  await until(() => it.state === "closed");
+  await eventually(() => it.state === "closed");
   assert.match(it.failure?.message ?? "", /the server answered 426/, "which is what HTTP says there");
 });
 
@@ -130,7 +130,7 @@ test("close codes: 4000–4099 and breaks are come back from, 4400–4499 are no
       if (links === 1) socket.close(code, "because");
     });
     const it = client(t, server);
-    await until(() => (back ? links === 2 : it.state === "closed"));
+    await eventually(() => (back ? links === 2 : it.state === "closed"));
     assert.equal(links, back ? 2 : 1, String(code));
     if (!back) assert.match(it.failure?.message ?? "", /because/);
     it.close();
@@ -248,12 +248,4 @@ async function pair(t: TestContext, dialect: DialectName): Promise<{ it: Client;
     void serve(t, resolve).then((server) => (it = client(t, server, dialect)));
   });
   return { it: it as Client, peer };
-}
-
-async function until(holds: () => boolean): Promise<void> {
-  const end = Date.now() + 15_000;
-  while (!holds()) {
-    assert.ok(Date.now() < end, "it never came");
-    await sleep(5);
-  }
 }

@@ -1,4 +1,5 @@
-// A TCP proxy between a client and its server, which cuts connections wherever it is told to, or holds what comes.
+// A TCP proxy between a client and its server, which cuts connections wherever it is told to, or holds what
+// comes.
 
 import { createServer, connect, type AddressInfo, type Server, type Socket } from "node:net";
 import type { TestContext } from "node:test";
@@ -65,7 +66,9 @@ export class Proxy {
     this.#plan = plan ?? UNCUT;
   }
 
-  /** Take nothing from the server any more, so that it cannot get rid of what it has to say; or take it again. */
+  /**
+   * Take nothing from the server any more, so that it cannot get rid of what it has to say; or take it again.
+   */
   hold(held: boolean): void {
     this.#held = held;
     for (const [, far] of this.#pairs) {
@@ -81,7 +84,9 @@ export class Proxy {
   }
 }
 
-/** Numbers that look random, the same for the same seed (a linear congruential generator); each is in [0, 1). */
+/**
+ * Numbers that look random, the same for the same seed (a linear congruential generator); each is in [0, 1).
+ */
 export function random(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

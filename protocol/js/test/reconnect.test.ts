@@ -1,80 +1,15 @@
-// What a client promises when its connection, or the server, is lost: every event once, in order; every command done once.
+// What a client promises when its connection, or the server, is lost: every event once, in order; every
+// command done once.
 
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { Client, DialectName, Run, ServerRefused, StateChange } from "../src/index.js";
-import { Proxy, random } from "./proxy.js";
+import type { ServerRefused, StateChange } from "../src/index.js";
+import { Proxy } from "./proxy.js";
 import { client, edge, folder, node, Site } from "./site.js";
+import { agrees, chain, eventually, seqsOf, upTo } from "./watched.js";
 
 const FAST = { seed: 7, defaultWaitTime: 0 };
-const SEED = Number(process.env["SEED"] ?? Math.floor(Math.random() * 1_000_000));
-
-/** Nodes that wait, one behind the other. */
-function chain(length: number, duration: number): { nodes: object[]; edges: object[] } {
-  const ids = Array.from({ length }, (_, index) => `w${index}`);
-  return {
-    nodes: [node("start", "start"), ...ids.map((id) => node(id, "wait", { duration }))],
-    edges: ids.map((id, index) => edge(index === 0 ? "start" : `w${index - 1}`, id)),
-  };
-}
-
-for (const dialect of ["camel", "snake", "flat"] as const satisfies readonly DialectName[]) {
-  test(`${dialect}: cut at 20 random bytes and more during one run, every seq comes once and in order (seed ${SEED})`, async (t) => {
-    const site = await Site.open(t, "--journal", "memory:");
-    const next = random(SEED);
-    const proxy = await Proxy.open(t, () => site.port);
-    const it = client(t, proxy.url, { dialect, batch: next() < 0.5 });
-    const seqs = seqsOf(it);
-    const run = await it.startWorkflow(chain(200, 20), { config: FAST });
-    proxy.plan = () => ({ up: 500 + 9_000 * next(), down: 300 + 2_500 * next() });
-    proxy.cut();
-    it.subscribe({ runId: run.runId }, { after: run.lastSeq, lossless: true });
-    await run.until(({ status }) => status === "completed" || it.statistics().reconnects > 20);
-    proxy.plan = null;
-    const end = await run.wait();
-    assert.ok(it.statistics().reconnects > 20, `${it.statistics().reconnects} reconnects`);
-    await eventually(() => (seqs.get(run.runId) ?? []).length >= end.lastSeq);
-    assert.deepEqual(seqs.get(run.runId), upTo(end.lastSeq));
-    assert.equal(end.conflated, 0);
-    await agrees(it, run);
-    assert.equal(it.statistics().unreadable, 0);
-  });
-}
-
-test(`commands that are cut are done once: six starts are six runs, each pause is one pause (seed ${SEED})`, async (t) => {
-  const site = await Site.open(t, "--journal", "memory:");
-  const next = random(SEED + 1);
-  const proxy = await Proxy.open(
-    t,
-    () => site.port,
-    () => ({ up: 2_000 + 12_000 * next(), down: 600 + 4_000 * next() }),
-  );
-  const it = client(t, proxy.url);
-  const starts = Array.from({ length: 6 }, (_, n) => {
-    return it.startWorkflow(chain(2, 60_000), { config: FAST, workflowId: `w${n}` });
-  });
-  const runs = await Promise.all(starts);
-  assert.equal(new Set(runs.map(({ runId }) => runId)).size, 6);
-  const direct = client(t, site.url);
-  assert.equal((await direct.list()).runs.length, 6);
-  await Promise.all(runs.map((run) => run.pause()));
-  await Promise.all(runs.map((run) => run.until(({ status }) => status === "paused")));
-  await Promise.all(runs.map((run) => run.resume()));
-  await Promise.all(runs.map((run) => run.stop()));
-  const ends = await Promise.all(runs.map((run) => run.wait()));
-  assert.ok(proxy.cuts >= 5, `${proxy.cuts} cuts`);
-  for (const end of ends) {
-    const { events } = await direct.events(end.runId);
-    const paused = events.filter(
-      ({ type, payload }) => type === "workflow.pause" && "status" in payload && payload.status === "pausing",
-    );
-    assert.equal(paused.length, 1);
-    assert.equal(events.filter(({ type }) => type === "workflow.start").length, 1);
-    assert.equal(end.lastSeq, events.length);
-  }
-});
 
 test("kill -9 in mid-run, three times, with a SQLite journal: the run goes on, and the client with it", async (t) => {
   const site = await Site.open(t, "--journal", `sqlite:${join(folder(t), "runs.db")}`);
@@ -130,6 +65,24 @@ test("all runs: cut in the middle of one, a subscription to `*` misses nothing o
     await run.until(({ nodes }) => nodes[`w${8 * n}`] !== undefined);
     proxy.cut();
   }
+  const end = await run.wait();
+  await eventually(() => seqs.get(run.runId)?.at(-1) === end.lastSeq);
+  assert.deepEqual(seqs.get(run.runId), upTo(end.lastSeq));
+});
+
+test("all runs: away until the server has forgotten the session, it asks for what is missing of a run that it heard", async (t) => {
+  const site = await Site.open(t, "--journal", "memory:", "--resume-window", "1ms");
+  const proxy = await Proxy.open(t, () => site.port);
+  const it = client(t, proxy.url);
+  const seqs = seqsOf(it);
+  it.subscribe("*");
+  await it.status();
+  const run = await client(t, site.url).startWorkflow(chain(30, 30), { config: FAST });
+  await run.until(({ nodes }) => nodes["w5"] !== undefined);
+  proxy.plan = () => ({ up: 0, down: 0 });
+  proxy.cut();
+  await run.until(({ nodes }) => nodes["w15"] !== undefined);
+  proxy.plan = null;
   const end = await run.wait();
   await eventually(() => seqs.get(run.runId)?.at(-1) === end.lastSeq);
   assert.deepEqual(seqs.get(run.runId), upTo(end.lastSeq));
@@ -266,48 +219,3 @@ test("a server that goes away in good order is waited for", async (t) => {
   await site.start();
   assert.equal((await it.status()).status, "running");
 });
-
-/** Run id → the seqs that a client delivers, from now on. */
-function seqsOf(it: Client): Map<string, number[]> {
-  const seqs = new Map<string, number[]>();
-  it.on("*", (message) => {
-    if (!("seq" in message)) return;
-    const known = seqs.get(message.runId) ?? [];
-    seqs.set(message.runId, [...known, message.seq]);
-  });
-  return seqs;
-}
-
-function upTo(last: number): number[] {
-  return Array.from({ length: last }, (_, index) => index + 1);
-}
-
-/** The run as the client shows it is the run as the server has it. */
-async function agrees(it: Client, run: Run): Promise<void> {
-  const snapshot = await it.snapshot({ runId: run.runId });
-  await run.until(({ lastSeq, graph }) => lastSeq >= snapshot.lastSeq && graph !== undefined);
-  const { nodes, edges, status, lastSeq } = run.current;
-  assert.deepEqual(
-    { status, lastSeq, edges },
-    { status: snapshot.status, lastSeq: snapshot.lastSeq, edges: snapshot.edges },
-  );
-  const brief = (
-    all: Record<string, { status: string; attempt: number; iteration?: readonly number[]; reason?: string }>,
-  ): object =>
-    Object.fromEntries(
-      Object.entries(all).map(([id, { status: is, attempt, iteration = [], reason }]) => [
-        id,
-        { is, attempt, iteration, reason },
-      ]),
-    );
-  assert.deepEqual(brief(nodes), brief(snapshot.nodes));
-}
-
-/** Wait until something holds that nothing tells of. */
-async function eventually(holds: () => boolean): Promise<void> {
-  const until = Date.now() + 15_000;
-  while (!holds()) {
-    assert.ok(Date.now() < until, "it never came");
-    await sleep(5);
-  }
-}

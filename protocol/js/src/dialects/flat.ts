@@ -1,7 +1,8 @@
-// The flat dialect: everything at the top level of a message, snake_case keys, ISO 8601 times, words of its own.
+// The flat dialect: everything at the top level of a message, snake_case keys, ISO 8601 times, words of its
+// own.
 //
-// It says less than the others: a node's result is always an object (`outputs`), so what is decoded as `data` is that
-// object, and nothing tells `null` from `{}` or a value from the object around it.
+// It says less than the others: a node's result is always an object (`outputs`), so what is decoded as `data`
+// is that object, and nothing tells `null` from `{}` or a value from the object around it.
 
 import { Unreadable } from "../errors.js";
 import type { Json } from "../generated/messages.js";
@@ -183,7 +184,9 @@ function encode(command: ClientMessage): JsonObject {
   return { ...message, ...fields };
 }
 
-/** This dialect's subscriptions know groups only: a canonical type is asked for as the group that it is in. */
+/**
+ * This dialect's subscriptions know groups only: a canonical type is asked for as the group that it is in.
+ */
 function groupOf(type: Json): Json {
   const name = String(type);
   if (name.startsWith("node.")) return "node_status";

@@ -1,5 +1,5 @@
-// Our own keys, from one spelling to another: which of them hold times, durations or parts, and which hold what is the
-// user's and passes through untouched. The golden vectors (tests/vectors) prove every row.
+// Our own keys, from one spelling to another: which of them hold times, durations or parts, and which hold
+// what is the user's and passes through untouched. The golden vectors (tests/vectors) prove every row.
 
 import { Unreadable } from "../errors.js";
 import type { Json } from "../generated/messages.js";
