@@ -12,7 +12,8 @@ import { defineConfig, type Plugin } from "vite";
 import { viteSingleFile } from "vite-plugin-singlefile";
 
 const server = process.env.CALLBOARD_URL ?? "http://127.0.0.1:8765";
-const client = (entry: string) => fileURLToPath(new URL(`../../protocol/js/src/${entry}.ts`, import.meta.url));
+const client = (entry: string) =>
+  fileURLToPath(new URL(`../../protocol/js/src/${entry}.ts`, import.meta.url));
 
 /** Puts the licences of the packages that are in the bundle at its end, as they all ask for. */
 function notices(): Plugin {
@@ -36,7 +37,10 @@ function notices(): Plugin {
 }
 
 function noticeOf(folder: string): string {
-  const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8")) as Record<string, string>;
+  const { name, version, license } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8")) as Record<
+    string,
+    string
+  >;
   const file = readdirSync(folder).find((each) => /^licen[cs]e(\.(md|txt))?$/i.test(each));
   if (file === undefined) return `${name} ${version}: ${license}\n`;
   return `${name} ${version}\n\n${readFileSync(`${folder}/${file}`, "utf8").trim()}\n`;

@@ -17,9 +17,11 @@ export type Language = keyof typeof LANGUAGES;
 type Word = string | ((...values: never[]) => string);
 type Dictionary = { readonly [key: string]: Word | Dictionary };
 type Same<T> = {
-  readonly [K in keyof T]: T[K] extends string ? string : T[K] extends (...values: infer V) => string
-    ? (...values: V) => string
-    : Same<T[K]>;
+  readonly [K in keyof T]: T[K] extends string
+    ? string
+    : T[K] extends (...values: infer V) => string
+      ? (...values: V) => string
+      : Same<T[K]>;
 };
 
 /** The words of one feature in every language. */

@@ -19,7 +19,10 @@ function overlaps(places: readonly Place[]): number {
   for (const [index, one] of places.entries()) {
     for (const other of places.slice(index + 1)) {
       const apart =
-        one.x + one.width <= other.x || other.x + other.width <= one.x || one.y + one.height <= other.y || other.y + other.height <= one.y;
+        one.x + one.width <= other.x ||
+        other.x + other.width <= one.x ||
+        one.y + one.height <= other.y ||
+        other.y + other.height <= one.y;
       if (!apart) found += 1;
     }
   }
@@ -49,7 +52,17 @@ describe("a graph without places", () => {
   });
 
   test("leads to the right, a loop's way back apart", () => {
-    const { places, direction } = layOut(graphOf([[0, 1], [1, 2], [2, 1], [1, 3]], 4));
+    const { places, direction } = layOut(
+      graphOf(
+        [
+          [0, 1],
+          [1, 2],
+          [2, 1],
+          [1, 3],
+        ],
+        4,
+      ),
+    );
     expect(direction).toBe("right");
     expect(places.get("n0")!.x).toBeLessThan(places.get("n1")!.x);
     expect(places.get("n1")!.x).toBeLessThan(places.get("n2")!.x);
@@ -58,7 +71,8 @@ describe("a graph without places", () => {
   test("that is very long is folded into bands, and an edge to the next one finds a gap between them", () => {
     const { places, gaps } = layOut(graphOf(chain(300), 300));
     expect(gaps.length).toBeGreaterThan(1);
-    for (const { y, height } of places.values()) for (const gap of gaps) expect(gap < y || gap > y + height).toBe(true);
+    for (const { y, height } of places.values())
+      for (const gap of gaps) expect(gap < y || gap > y + height).toBe(true);
     const widest = Math.max(...[...places.values()].map(({ x }) => x));
     const highest = Math.max(...[...places.values()].map(({ y }) => y));
     expect(widest / highest).toBeLessThan(4);
@@ -95,13 +109,21 @@ describe("a graph with the places of an editor", () => {
   });
 
   test("that leads downwards is drawn downwards", () => {
-    const nodes = [0, 1, 2].map((at) => ({ id: `${at}`, type: "log", position: { x: at * 10, y: at * 200 } }));
+    const nodes = [0, 1, 2].map((at) => ({
+      id: `${at}`,
+      type: "log",
+      position: { x: at * 10, y: at * 200 },
+    }));
     const edges = [0, 1].map((at) => ({ source: `${at}`, target: `${at + 1}` }));
     expect(layOut(draw({ nodes, edges })).direction).toBe("down");
   });
 
   const flows = new URL("../../../tests/vectors/flows/", import.meta.url);
-  test.each(readdirSync(flows, { recursive: true }).map(String).filter((file) => file.endsWith(".json")))("of a real one: %s", (file) => {
+  test.each(
+    readdirSync(flows, { recursive: true })
+      .map(String)
+      .filter((file) => file.endsWith(".json")),
+  )("of a real one: %s", (file) => {
     const graph = draw(JSON.parse(readFileSync(new URL(file, flows), "utf8")) as JsonObject);
     const { places, frames } = layOut(graph);
     const boxes = graph.nodes.filter((node) => !node.annotation && !frames.has(node.id));
@@ -118,8 +140,16 @@ describe("a graph with the places of an editor", () => {
 });
 
 test("whatever an editor wrote, it is drawn or left out", () => {
-  const nodes = [null, {}, { id: "a", position: { x: "1", y: NaN }, width: -3, parentId: "a" }, { id: "b", parentId: "nobody" }];
-  const graph = draw({ nodes, edges: [null, {}, { source: "a", target: "c" }, { source: "a", target: "b", data: { edgeLabel: "no" } }] } as JsonObject);
+  const nodes = [
+    null,
+    {},
+    { id: "a", position: { x: "1", y: NaN }, width: -3, parentId: "a" },
+    { id: "b", parentId: "nobody" },
+  ];
+  const graph = draw({
+    nodes,
+    edges: [null, {}, { source: "a", target: "c" }, { source: "a", target: "b", data: { edgeLabel: "no" } }],
+  } as JsonObject);
   expect(graph.nodes.map((node) => node.id)).toEqual(["a", "b"]);
   expect(graph.edges.map((edge) => edge.label)).toEqual(["no"]);
   expect(layOut(graph).places.size).toBe(2);

@@ -2,7 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { readPasted } from "../src/graph/pasted";
 
-const nodes = [{ id: "a", type: "start" }, { id: "b", type: "log" }];
+const nodes = [
+  { id: "a", type: "start" },
+  { id: "b", type: "log" },
+];
 const edges = [{ source: "a", target: "b", sourceHandle: "out" }];
 const connections = [{ from_node: "a", to_node: "b", from_output: "out", to_input: "in" }];
 const config = { timeout: 5000 };
@@ -12,12 +15,34 @@ describe("a workflow is found in", () => {
     ["the graph itself", { nodes, edges }, "", {}],
     ["an exported React Flow object", { nodes, edges, viewport: { x: 0, y: 0, zoom: 1 } }, "", {}],
     ["a graph with its config and id", { id: "orders", nodes, edges, config }, "orders", config],
-    ["what GET …/graph answers", { run_id: "r", workflow_id: "orders", nodes, edges, config }, "orders", config],
-    ["a command, snake", { id: "c1", type: "workflow.start", workflow_id: "orders", payload: { nodes, edges, config } }, "orders", config],
-    ["a command, camel", { id: "c1", type: "workflow.start", workflowId: "orders", payload: { nodes, edges } }, "orders", {}],
-    ["a command, flat", { id: "c1", type: "execute_workflow", workflow: { id: "orders", nodes, edges, config } }, "orders", config],
+    [
+      "what GET …/graph answers",
+      { run_id: "r", workflow_id: "orders", nodes, edges, config },
+      "orders",
+      config,
+    ],
+    [
+      "a command, snake",
+      { id: "c1", type: "workflow.start", workflow_id: "orders", payload: { nodes, edges, config } },
+      "orders",
+      config,
+    ],
+    [
+      "a command, camel",
+      { id: "c1", type: "workflow.start", workflowId: "orders", payload: { nodes, edges } },
+      "orders",
+      {},
+    ],
+    [
+      "a command, flat",
+      { id: "c1", type: "execute_workflow", workflow: { id: "orders", nodes, edges, config } },
+      "orders",
+      config,
+    ],
   ])("%s", (_, value, workflowId, expected) => {
-    expect(readPasted(JSON.stringify(value))).toEqual({ pasted: { workflow: { nodes, edges }, config: expected, workflowId } });
+    expect(readPasted(JSON.stringify(value))).toEqual({
+      pasted: { workflow: { nodes, edges }, config: expected, workflowId },
+    });
   });
 
   test("connections, which keep their name", () => {
@@ -27,7 +52,9 @@ describe("a workflow is found in", () => {
 });
 
 test("a run that was started by connections is started by them again", () => {
-  const read = readPasted(JSON.stringify({ run_id: "r", workflow_id: "w", nodes, edges, config: {}, needs_start: false }));
+  const read = readPasted(
+    JSON.stringify({ run_id: "r", workflow_id: "w", nodes, edges, config: {}, needs_start: false }),
+  );
   expect(read).toEqual({ pasted: { workflow: { nodes, connections: edges }, config: {}, workflowId: "w" } });
 });
 

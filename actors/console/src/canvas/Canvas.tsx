@@ -106,7 +106,9 @@ function Drawing({ graph, source, marks = NO_MARKS, onSelect, onBreakpoint }: Ca
           >
             <Background gap={22} />
             <Controls showInteractive={false} fitViewOptions={FIT} />
-            {graph.nodes.length > FEW_NODES && <MiniMap nodeComponent={MapNode} pannable zoomable ariaLabel={t.map} />}
+            {graph.nodes.length > FEW_NODES && (
+              <MiniMap nodeComponent={MapNode} pannable zoomable ariaLabel={t.map} />
+            )}
           </ReactFlow>
         </div>
       </ActionsContext>
@@ -271,7 +273,10 @@ function portsOf(graph: Graph, layout: Layout, down: boolean): Map<string, strin
     ports.set(sourcePort, Math.min(ports.get(sourcePort) ?? Infinity, down ? x : y));
   }
   return new Map(
-    [...leads].map(([id, ports]) => [id, [...ports].sort(([, one], [, other]) => one - other).map(([port]) => port)]),
+    [...leads].map(([id, ports]) => [
+      id,
+      [...ports].sort(([, one], [, other]) => one - other).map(([port]) => port),
+    ]),
   );
 }
 

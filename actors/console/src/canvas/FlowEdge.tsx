@@ -24,7 +24,10 @@ const LABEL_CHAR = 6.6;
 /** Pixels from the nodes that an edge goes around. */
 const BEYOND = 18;
 
-type Ends = Pick<EdgeProps, "sourceX" | "sourceY" | "targetX" | "targetY" | "sourcePosition" | "targetPosition">;
+type Ends = Pick<
+  EdgeProps,
+  "sourceX" | "sourceY" | "targetX" | "targetY" | "sourcePosition" | "targetPosition"
+>;
 
 const FlowEdgeView = memo(function FlowEdgeView(props: EdgeProps<FlowEdge>) {
   const { sourceX, sourceY, targetX, targetY, sourcePosition, targetPosition, data } = props;
@@ -36,14 +39,31 @@ const FlowEdgeView = memo(function FlowEdgeView(props: EdgeProps<FlowEdge>) {
   const [path, x, y] = pathOf(ends, data?.gap);
   const label = labelOf(data?.edge);
   return (
-    <g className="flow-edge" data-testid={`edge-${props.id}`} data-edge-state={state} data-wrong={problems !== undefined || undefined}>
-      <title>{[label, t.edgeStates[state], ...(problems ?? []).map((problem) => problem.message)].filter(Boolean).join(": ")}</title>
+    <g
+      className="flow-edge"
+      data-testid={`edge-${props.id}`}
+      data-edge-state={state}
+      data-wrong={problems !== undefined || undefined}
+    >
+      <title>
+        {[label, t.edgeStates[state], ...(problems ?? []).map((problem) => problem.message)]
+          .filter(Boolean)
+          .join(": ")}
+      </title>
       <path className="flow-edge-hit" d={path} />
       <path className="flow-edge-line" d={path} markerEnd={`url(#callboard-arrow-${state})`} />
-      {state === "dead" && label === "" && <path className="flow-edge-bar" d={`M${x - 4} ${y - 5}l8 10M${x - 4} ${y + 5}l8-10`} />}
+      {state === "dead" && label === "" && (
+        <path className="flow-edge-bar" d={`M${x - 4} ${y - 5}l8 10M${x - 4} ${y + 5}l8-10`} />
+      )}
       {label !== "" && (
         <g className="flow-edge-label" transform={`translate(${x} ${y})`}>
-          <rect x={(-label.length * LABEL_CHAR) / 2 - 6} y={-9} width={label.length * LABEL_CHAR + 12} height={18} rx={9} />
+          <rect
+            x={(-label.length * LABEL_CHAR) / 2 - 6}
+            y={-9}
+            width={label.length * LABEL_CHAR + 12}
+            height={18}
+            rx={9}
+          />
           <text dominantBaseline="central" textAnchor="middle">
             {label}
           </text>
@@ -83,20 +103,32 @@ export function Arrows() {
 }
 
 /** An edge that leads back goes around its nodes, above them or to their right; any other one goes straight. */
-function pathOf(ends: Ends, gap: number | undefined): readonly [path: string, labelX: number, labelY: number, ...rest: unknown[]] {
+function pathOf(
+  ends: Ends,
+  gap: number | undefined,
+): readonly [path: string, labelX: number, labelY: number, ...rest: unknown[]] {
   const { sourceX, sourceY, targetX, targetY, sourcePosition } = ends;
   const bend = { borderRadius: 14, offset: 22 };
   if (sourcePosition === "right" && targetX < sourceX) {
-    return getSmoothStepPath({ ...ends, ...bend, centerY: gap ?? Math.min(sourceY, targetY) - NODE_SIZE.height / 2 - BEYOND });
+    return getSmoothStepPath({
+      ...ends,
+      ...bend,
+      centerY: gap ?? Math.min(sourceY, targetY) - NODE_SIZE.height / 2 - BEYOND,
+    });
   }
   if (sourcePosition === "bottom" && targetY < sourceY) {
-    return getSmoothStepPath({ ...ends, ...bend, centerX: Math.max(sourceX, targetX) + NODE_SIZE.width / 2 + BEYOND });
+    return getSmoothStepPath({
+      ...ends,
+      ...bend,
+      centerX: Math.max(sourceX, targetX) + NODE_SIZE.width / 2 + BEYOND,
+    });
   }
   return getBezierPath(ends);
 }
 
 function labelOf(edge: GraphEdge | undefined): string {
   if (edge === undefined) return "";
-  if (edge.label !== "") return edge.label.length > MOST_LABEL ? `${edge.label.slice(0, MOST_LABEL - 1)}…` : edge.label;
+  if (edge.label !== "")
+    return edge.label.length > MOST_LABEL ? `${edge.label.slice(0, MOST_LABEL - 1)}…` : edge.label;
   return edge.sourcePort.length > MOST_LABEL || SILENT.has(edge.sourcePort) ? "" : edge.sourcePort;
 }

@@ -40,7 +40,11 @@ const FrameNode = memo(function FrameNode({ data }: NodeProps<FlowNode>) {
   return (
     <>
       <Handle type="target" position={data.down ? Position.Top : Position.Left} isConnectable={false} />
-      {data.node.annotation ? <div className="frame-title">{data.node.label}</div> : <StepBox node={data.node} frame />}
+      {data.node.annotation ? (
+        <div className="frame-title">{data.node.label}</div>
+      ) : (
+        <StepBox node={data.node} frame />
+      )}
       <SourceHandles data={data} />
     </>
   );
@@ -88,7 +92,14 @@ function StepBox({ node, frame }: { node: GraphNode; frame: boolean }) {
   const words = statusWords(sign, state, t);
   const details = detailsOf(state, t);
   const errors = problems?.some((problem) => problem.severity === "error") ?? false;
-  const name = [node.label, node.kind, words, ...details, problems && t.problems(problems.length), view.breakpoint && t.breakpoint];
+  const name = [
+    node.label,
+    node.kind,
+    words,
+    ...details,
+    problems && t.problems(problems.length),
+    view.breakpoint && t.breakpoint,
+  ];
   return (
     <div
       className={frame ? "step frame" : "step"}
@@ -114,7 +125,8 @@ function StepBox({ node, frame }: { node: GraphNode; frame: boolean }) {
         onClick={() => actions.onSelect?.(node.id)}
         onFocus={(event) => event.currentTarget.matches(":focus-visible") && actions.onReveal?.(node.id)}
         onKeyDown={(event) => {
-          if (event.key === "b" && !event.ctrlKey && !event.metaKey && !event.altKey) actions.onBreakpoint?.(node.id);
+          if (event.key === "b" && !event.ctrlKey && !event.metaKey && !event.altKey)
+            actions.onBreakpoint?.(node.id);
         }}
       />
       <StatusIcon sign={sign} />
@@ -149,6 +161,8 @@ function StepBox({ node, frame }: { node: GraphNode; frame: boolean }) {
 }
 
 function noteText(node: GraphNode): string {
-  const said = [node.config.text, node.config.note, node.config.content].find((word) => typeof word === "string");
+  const said = [node.config.text, node.config.note, node.config.content].find(
+    (word) => typeof word === "string",
+  );
   return typeof said === "string" ? said : node.label === node.id ? "" : node.label;
 }

@@ -65,7 +65,14 @@ const SHAPES: Record<Sign, React.ReactNode> = {
 /** A sign of 16 pixels; it says nothing to those who do not see it, for whom the words beside it are. */
 export const StatusIcon = memo(function StatusIcon({ sign }: { sign: Sign }) {
   return (
-    <svg className="status-icon" data-sign={sign} viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
+    <svg
+      className="status-icon"
+      data-sign={sign}
+      viewBox="0 0 16 16"
+      width="16"
+      height="16"
+      aria-hidden="true"
+    >
       {SHAPES[sign]}
     </svg>
   );

@@ -38,7 +38,8 @@ export function detailsOf(state: NodeState | undefined, t: Words): string[] {
   if (state.attempt > 1) details.push(t.attempt(state.attempt));
   if (state.iteration.length > 0) details.push(t.turn(formatIteration(state.iteration)));
   if (state.status === "running" && state.waiting !== undefined) details.push(t.states.waiting);
-  if (state.status === "running" && state.progress !== undefined) details.push(t.done(Math.floor(state.progress)));
+  if (state.status === "running" && state.progress !== undefined)
+    details.push(t.done(Math.floor(state.progress)));
   if (state.duration !== undefined) details.push(formatDuration(state.duration));
   return details;
 }

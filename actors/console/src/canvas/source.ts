@@ -51,7 +51,10 @@ export interface NodeView {
 export type EdgeState = "open" | "taken" | "dead";
 
 /** Nothing was told of any node: the picture of a workflow that does not run. */
-export const NOTHING_RUNS: CanvasSource = { subscribe: () => () => undefined, current: { nodes: {}, edges: {} } };
+export const NOTHING_RUNS: CanvasSource = {
+  subscribe: () => () => undefined,
+  current: { nodes: {}, edges: {} },
+};
 
 /** Nothing is marked. */
 export const NO_MARKS: Marks = {

@@ -37,7 +37,10 @@ export function layered(ids: readonly string[], pairs: readonly Pair[]): Layered
   const index = new Map(ids.map((id, place) => [id, place]));
   const outgoing: number[][] = ids.map(() => []);
   const incoming: number[][] = ids.map(() => []);
-  for (const [from, to] of forwards(ids.length, pairs.map(([a, b]) => [index.get(a)!, index.get(b)!]))) {
+  for (const [from, to] of forwards(
+    ids.length,
+    pairs.map(([a, b]) => [index.get(a)!, index.get(b)!]),
+  )) {
     outgoing[from]!.push(to);
     incoming[to]!.push(from);
   }
@@ -46,7 +49,10 @@ export function layered(ids: readonly string[], pairs: readonly Pair[]): Layered
 }
 
 /** The edges without those that lead back. */
-function forwards(count: number, edges: readonly (readonly [number, number])[]): (readonly [number, number])[] {
+function forwards(
+  count: number,
+  edges: readonly (readonly [number, number])[],
+): (readonly [number, number])[] {
   const outgoing: number[][] = Array.from({ length: count }, () => []);
   const begun = new Uint8Array(count);
   const entered = new Uint8Array(count);
@@ -97,15 +103,28 @@ function layersOf(outgoing: readonly number[][], incoming: readonly number[][]):
   return layers;
 }
 
-function ordered(layers: number[][], outgoing: readonly number[][], incoming: readonly number[][]): number[][] {
+function ordered(
+  layers: number[][],
+  outgoing: readonly number[][],
+  incoming: readonly number[][],
+): number[][] {
   const rank = new Float64Array(outgoing.length);
-  const number = (layer: readonly number[]) => layer.forEach((node, place) => (rank[node] = (place + 0.5) / layer.length));
+  const number = (layer: readonly number[]) =>
+    layer.forEach((node, place) => (rank[node] = (place + 0.5) / layer.length));
   layers.forEach(number);
   for (let sweep = 0; sweep < SWEEPS; sweep += 1) {
     const forth = sweep % 2 === 0;
     const neighbours = forth ? incoming : outgoing;
     for (const layer of forth ? layers : [...layers].reverse()) {
-      const middle = new Map(layer.map((node) => [node, mean(neighbours[node]!.map((other) => rank[other]!), rank[node]!)]));
+      const middle = new Map(
+        layer.map((node) => [
+          node,
+          mean(
+            neighbours[node]!.map((other) => rank[other]!),
+            rank[node]!,
+          ),
+        ]),
+      );
       layer.sort((a, b) => middle.get(a)! - middle.get(b)! || rank[a]! - rank[b]!);
       number(layer);
     }
@@ -131,7 +150,12 @@ function place(ids: readonly string[], columns: readonly number[][], incoming: r
     const band = columns.slice(from, from + perBand);
     const inBand = new Set(band.flat());
     for (const column of band) {
-      const wanted = column.map((node) => mean(incoming[node]!.filter((other) => inBand.has(other)).map((other) => y[other]!), NaN));
+      const wanted = column.map((node) =>
+        mean(
+          incoming[node]!.filter((other) => inBand.has(other)).map((other) => y[other]!),
+          NaN,
+        ),
+      );
       apart(column, wanted, y);
     }
     const least = Math.min(...band.map((column) => Math.min(...column.map((node) => y[node]!))));
@@ -159,20 +183,32 @@ function bandLength(columns: readonly number[][]): number {
 
 /** Puts the nodes of a column as near to where they want to be as they fit without covering each other. */
 function apart(column: readonly number[], wanted: readonly number[], y: Float64Array): void {
-  const middle = mean(wanted.filter((value) => !Number.isNaN(value)), 0);
+  const middle = mean(
+    wanted.filter((value) => !Number.isNaN(value)),
+    0,
+  );
   const first = middle - ((column.length - 1) * ROW) / 2;
   // Runs of nodes that touch, each at the mean of what its nodes want.
   const runs: { from: number; length: number; sum: number }[] = [];
   for (const [at] of column.entries()) {
     const want = Number.isNaN(wanted[at]!) ? first + at * ROW : wanted[at]!;
     let run = { from: at, length: 1, sum: want };
-    for (let above = runs.at(-1); above !== undefined && topOf(above) + above.length * ROW > topOf(run); above = runs.at(-1)) {
+    for (
+      let above = runs.at(-1);
+      above !== undefined && topOf(above) + above.length * ROW > topOf(run);
+      above = runs.at(-1)
+    ) {
       runs.pop();
-      run = { from: above.from, length: above.length + run.length, sum: above.sum + run.sum - above.length * run.length * ROW };
+      run = {
+        from: above.from,
+        length: above.length + run.length,
+        sum: above.sum + run.sum - above.length * run.length * ROW,
+      };
     }
     runs.push(run);
   }
-  for (const run of runs) for (let at = 0; at < run.length; at += 1) y[column[run.from + at]!] = topOf(run) + at * ROW;
+  for (const run of runs)
+    for (let at = 0; at < run.length; at += 1) y[column[run.from + at]!] = topOf(run) + at * ROW;
 }
 
 /** Where a run begins: `sum` is of what its nodes want, each less its distance from the run's first. */

@@ -57,7 +57,8 @@ export function layOut(graph: Graph): Layout {
 function framesOf(graph: Graph): Set<string> {
   const ids = new Set(graph.nodes.map((node) => node.id));
   const frames = new Set<string>();
-  for (const node of graph.nodes) if (node.parent !== null && node.parent !== node.id && ids.has(node.parent)) frames.add(node.parent);
+  for (const node of graph.nodes)
+    if (node.parent !== null && node.parent !== node.id && ids.has(node.parent)) frames.add(node.parent);
   return frames;
 }
 
@@ -82,8 +83,14 @@ function keptPlaces(graph: Graph, frames: ReadonlySet<string>): Map<string, Plac
   return places;
 }
 
-function frameAround(nodes: readonly GraphNode[], frame: GraphNode, places: ReadonlyMap<string, Place>): Place {
-  const inside = nodes.filter((node) => node.parent === frame.id && node.id !== frame.id).map((node) => places.get(node.id)!);
+function frameAround(
+  nodes: readonly GraphNode[],
+  frame: GraphNode,
+  places: ReadonlyMap<string, Place>,
+): Place {
+  const inside = nodes
+    .filter((node) => node.parent === frame.id && node.id !== frame.id)
+    .map((node) => places.get(node.id)!);
   const left = Math.min(...inside.map((place) => place.x)) - FRAME_PADDING;
   const top = Math.min(...inside.map((place) => place.y)) - FRAME_PADDING - FRAME_TITLE;
   const right = Math.max(...inside.map((place) => place.x + place.width)) + FRAME_PADDING;
@@ -146,7 +153,9 @@ function directionOf(graph: Graph, places: ReadonlyMap<string, Place>): Directio
 function madePlaces(graph: Graph): Pick<Layout, "places" | "gaps"> {
   const nodes = graph.nodes.filter((node) => !node.annotation);
   const drawn = new Set(nodes.map((node) => node.id));
-  const edges = graph.edges.filter((edge) => drawn.has(edge.source) && drawn.has(edge.target) && edge.source !== edge.target);
+  const edges = graph.edges.filter(
+    (edge) => drawn.has(edge.source) && drawn.has(edge.target) && edge.source !== edge.target,
+  );
   const ids = nodes.map((node) => node.id);
   const pairs = edges.map((edge) => [edge.source, edge.target] as const);
   const many = edges.length > MOST_DAGRE_EDGES || nodes.length > MOST_DAGRE_EDGES;

@@ -59,13 +59,21 @@ export function drawable(graph: ReadGraph): Graph {
   const edges = graph.edges.filter(({ source, target }) => drawn.has(source) && drawn.has(target));
   return {
     nodes,
-    edges: edges.map(({ id, source, target, sourcePort, sent }) => ({ id, source, target, sourcePort, label: labelOf(sent) })),
+    edges: edges.map(({ id, source, target, sourcePort, sent }) => ({
+      id,
+      source,
+      target,
+      sourcePort,
+      label: labelOf(sent),
+    })),
   };
 }
 
 function labelOf(sent: Fields): string {
   const data = fields(sent.data);
-  const label = [sent.label, data.label, data.edgeLabel].find((word) => typeof word === "string" && word !== "");
+  const label = [sent.label, data.label, data.edgeLabel].find(
+    (word) => typeof word === "string" && word !== "",
+  );
   return typeof label === "string" ? label : "";
 }
 

@@ -56,7 +56,8 @@ export function readPasted(text: string): { readonly pasted: Pasted } | { readon
   if (!("nodes" in graph)) return { fault: { why: "no_nodes" } };
   for (const key of ["nodes", "edges", "connections"]) {
     const entries = graph[key];
-    if (entries !== undefined && entries !== null && !Array.isArray(entries)) return { fault: { why: "not_a_list", key } };
+    if (entries !== undefined && entries !== null && !Array.isArray(entries))
+      return { fault: { why: "not_a_list", key } };
   }
   const listOf = (key: string) => (Array.isArray(graph[key]) ? (graph[key] as unknown[]) : []);
   const config = around.map((each) => each.config).find(isFields) ?? {};

@@ -64,7 +64,9 @@ function Row({ execution }: { execution: Execution }) {
         <StatusIcon sign={sign} />
         <span className="visually-hidden">{statusWords(sign, undefined, words)}</span>
       </span>
-      <span className="number">{iteration.length === 0 ? t.outside : t.turn(formatIteration(iteration))}</span>
+      <span className="number">
+        {iteration.length === 0 ? t.outside : t.turn(formatIteration(iteration))}
+      </span>
       {attempts > 1 && <span className="muted">{words.attempt(attempts)}</span>}
       {duration !== null && <span className="muted number">{formatDuration(duration)}</span>}
       {error !== null && <span className="error-text">{error}</span>}

@@ -67,7 +67,12 @@ export function Inspector({ run, node, breakpoint, held, onBreakpoint, onClose }
       <Facts node={node} state={iteration === null ? state : undefined} held={held} details={value} />
       {onBreakpoint !== undefined && (
         <p>
-          <button type="button" className="button small" aria-pressed={breakpoint} onClick={() => onBreakpoint(node.id)}>
+          <button
+            type="button"
+            className="button small"
+            aria-pressed={breakpoint}
+            onClick={() => onBreakpoint(node.id)}
+          >
             {breakpoint ? t.clearBreakpoint : t.setBreakpoint}
           </button>
         </p>
@@ -88,7 +93,12 @@ export function Inspector({ run, node, breakpoint, held, onBreakpoint, onClose }
         </p>
       )}
       <ErrorSection state={iteration === null ? state : undefined} details={value} />
-      <NodePictures run={run} nodeId={node.id} result={value?.result ?? null} failed={value?.status === "error"} />
+      <NodePictures
+        run={run}
+        nodeId={node.id}
+        result={value?.result ?? null}
+        failed={value?.status === "error"}
+      />
       <Section name="inputs" title={t.inputs}>
         {value === null ? null : Object.keys(value.inputs).length === 0 ? (
           <p className="muted">{t.noInputs}</p>
@@ -100,18 +110,28 @@ export function Inspector({ run, node, breakpoint, held, onBreakpoint, onClose }
         <Result details={value} />
       </Section>
       <Section name="config" title={t.config}>
-        {Object.keys(node.config).length === 0 ? <p className="muted">{t.noConfig}</p> : <Value value={node.config} open={2} />}
+        {Object.keys(node.config).length === 0 ? (
+          <p className="muted">{t.noConfig}</p>
+        ) : (
+          <Value value={node.config} open={2} />
+        )}
       </Section>
       <NodeLog run={run} nodeId={node.id} iteration={iteration} />
     </section>
   );
 }
 
-function Facts(props: { node: GraphNode; state: NodeState | undefined; held: boolean; details: Details | null }) {
+function Facts(props: {
+  node: GraphNode;
+  state: NodeState | undefined;
+  held: boolean;
+  details: Details | null;
+}) {
   const { node, state, held, details } = props;
   const t = useText(inspectorText);
   const words = useText(canvasText);
-  const sign: Sign = state !== undefined || details === null ? signOf({ state, held }) : signOfStatus(details.status, held);
+  const sign: Sign =
+    state !== undefined || details === null ? signOf({ state, held }) : signOfStatus(details.status, held);
   const reason = state?.reason ?? details?.reason ?? "";
   const message = state?.message || details?.message || "";
   const duration = state?.duration ?? details?.duration ?? undefined;
@@ -120,8 +140,15 @@ function Facts(props: { node: GraphNode; state: NodeState | undefined; held: boo
   const rows: [string, ReactNode][] = [
     [
       t.status,
-      <span key="status" className="fact-status" data-testid="inspector-status" data-status={state?.status ?? details?.status ?? "none"} data-sign={sign}>
-        <StatusIcon sign={sign} /> {state === undefined ? statusWords(sign, undefined, words) : statusWords(sign, state, words)}
+      <span
+        key="status"
+        className="fact-status"
+        data-testid="inspector-status"
+        data-status={state?.status ?? details?.status ?? "none"}
+        data-sign={sign}
+      >
+        <StatusIcon sign={sign} />{" "}
+        {state === undefined ? statusWords(sign, undefined, words) : statusWords(sign, state, words)}
         {iteration.length > 0 && `, ${t.turn(formatIteration(iteration))}`}
       </span>,
     ],
@@ -130,7 +157,8 @@ function Facts(props: { node: GraphNode; state: NodeState | undefined; held: boo
   ];
   if (reason !== "") rows.push([t.reason, reasonWords(reason, words)]);
   if (message !== "") rows.push([t.message, message]);
-  if (state?.status === "running" && state.progress !== undefined) rows.push(["", words.done(Math.floor(state.progress))]);
+  if (state?.status === "running" && state.progress !== undefined)
+    rows.push(["", words.done(Math.floor(state.progress))]);
   if (attempts > 0) rows.push([t.attempts, attempts]);
   if (details !== null && details.startedAt !== null) rows.push([t.started, formatMoment(details.startedAt)]);
   if (details !== null && details.endedAt !== null) rows.push([t.ended, formatMoment(details.endedAt)]);
@@ -150,7 +178,9 @@ function Facts(props: { node: GraphNode; state: NodeState | undefined; held: boo
 
 function signOfStatus(status: string, held: boolean): Sign {
   if (held && status === "pending") return "held";
-  return status === "running" || status === "success" || status === "error" || status === "skipped" ? status : "none";
+  return status === "running" || status === "success" || status === "error" || status === "skipped"
+    ? status
+    : "none";
 }
 
 function ErrorSection({ state, details }: { state: NodeState | undefined; details: Details | null }) {

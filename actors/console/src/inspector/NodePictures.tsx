@@ -27,7 +27,8 @@ export function NodePictures(props: {
   const ofFailure = `failed_${nodeId.replace(/[^A-Za-z0-9-]/g, "_").slice(0, 80)}`;
   const shown = (artifacts ?? []).filter(
     ({ name, contentType }) =>
-      isPicture(contentType) && (named.includes(name) || (failed && name.replace(/(-\d+)?\.png$/, "") === ofFailure)),
+      isPicture(contentType) &&
+      (named.includes(name) || (failed && name.replace(/(-\d+)?\.png$/, "") === ofFailure)),
   );
   if (shown.length === 0) return null;
   return (
@@ -44,8 +45,10 @@ function namedIn(result: Json, runId: string): readonly string[] {
   const prefix = artifactPath(runId, "");
   const names: string[] = [];
   const look = (value: Json): void => {
-    if (typeof value === "string" && value.startsWith(prefix)) names.push(decodeURIComponent(value.slice(prefix.length)));
-    else if (typeof value === "object" && value !== null) Object.values(value).forEach((inner) => look(inner as Json));
+    if (typeof value === "string" && value.startsWith(prefix))
+      names.push(decodeURIComponent(value.slice(prefix.length)));
+    else if (typeof value === "object" && value !== null)
+      Object.values(value).forEach((inner) => look(inner as Json));
   };
   look(result);
   return names;

@@ -111,8 +111,17 @@ function nodePath(runId: string, nodeId: string): string {
   return `/api/runs/${encodeURIComponent(runId)}/nodes/${encodeURIComponent(nodeId)}`;
 }
 
-function useFetched<Answer, T>(client: Client, path: string, version: number, read: (answer: Answer) => T): Fetched<T> {
-  const [fetched, setFetched] = useState<Fetched<T> & { readonly path: string }>({ path, value: null, problem: null });
+function useFetched<Answer, T>(
+  client: Client,
+  path: string,
+  version: number,
+  read: (answer: Answer) => T,
+): Fetched<T> {
+  const [fetched, setFetched] = useState<Fetched<T> & { readonly path: string }>({
+    path,
+    value: null,
+    problem: null,
+  });
   const live = useClientState(client).state === "live";
   useEffect(() => {
     const asked = new AbortController();

@@ -30,7 +30,16 @@ export function Dock(props: NodeTableProps) {
   };
   return (
     <>
-      {open && <Splitter label={t.resize} direction="column" size={height} least={LEAST} most={MOST} onSize={setHeight} />}
+      {open && (
+        <Splitter
+          label={t.resize}
+          direction="column"
+          size={height}
+          least={LEAST}
+          most={MOST}
+          onSize={setHeight}
+        />
+      )}
       <section className="dock" aria-label={t.dock} style={open ? { height } : undefined}>
         <div className="tabs">
           <div role="tablist" aria-label={t.dock} onKeyDown={moveAlongTabs}>
@@ -53,7 +62,12 @@ export function Dock(props: NodeTableProps) {
               </button>
             ))}
           </div>
-          <button type="button" className="button quiet small" aria-expanded={open} onClick={() => setOpen(!open)}>
+          <button
+            type="button"
+            className="button quiet small"
+            aria-expanded={open}
+            onClick={() => setOpen(!open)}
+          >
             {open ? t.fold : t.unfold}
           </button>
         </div>
@@ -80,11 +94,22 @@ function moveAlongTabs(event: React.KeyboardEvent<HTMLElement>): void {
 
 function RunLog({ run, onNode }: { run: Run; onNode: (id: string) => void }) {
   const lines = useOfRun(run, (state) => state.logs);
-  return <LogPanel lines={lines} cut={lines.length >= RUN_LOG_LIMIT} onNode={onNode} name={`log-${run.current.runId}`} />;
+  return (
+    <LogPanel
+      lines={lines}
+      cut={lines.length >= RUN_LOG_LIMIT}
+      onNode={onNode}
+      name={`log-${run.current.runId}`}
+    />
+  );
 }
 
 function Results({ run }: { run: Run }) {
   const t = useText(runText);
   const results = useOfRun(run, (state) => state.results);
-  return <div className="dock-text">{results === undefined ? <p className="muted">{t.noResults}</p> : <JsonTree value={results} open={2} />}</div>;
+  return (
+    <div className="dock-text">
+      {results === undefined ? <p className="muted">{t.noResults}</p> : <JsonTree value={results} open={2} />}
+    </div>
+  );
 }

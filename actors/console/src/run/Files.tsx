@@ -40,7 +40,12 @@ export function Files({ run }: { run: Run }) {
                 <td className="number">{formatBytes(size)}</td>
                 <td>
                   {isPicture(contentType) && (
-                    <button type="button" className="button quiet small" aria-pressed={shown === name} onClick={() => setShown(name)}>
+                    <button
+                      type="button"
+                      className="button quiet small"
+                      aria-pressed={shown === name}
+                      onClick={() => setShown(name)}
+                    >
                       {t.open}
                     </button>
                   )}

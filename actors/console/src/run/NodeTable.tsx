@@ -7,7 +7,17 @@
  * with the `data-…` of its node on the canvas.
  */
 import type { Run } from "callboard";
-import { memo, useCallback, useDeferredValue, useEffect, useId, useMemo, useRef, useState, useSyncExternalStore } from "react";
+import {
+  memo,
+  useCallback,
+  useDeferredValue,
+  useEffect,
+  useId,
+  useMemo,
+  useRef,
+  useState,
+  useSyncExternalStore,
+} from "react";
 import { BreakpointButton } from "../canvas/BreakpointButton";
 import { signOf, statusWords } from "../canvas/sign";
 import { CanvasContext, CanvasStore, useNodeView, type Marks } from "../canvas/source";
@@ -80,7 +90,14 @@ export function NodeTable({ run, nodes, marks, onSelect, onBreakpoint }: NodeTab
           </span>
           {onBreakpoint !== undefined && <span className="muted keys">{t.keys}</span>}
         </div>
-        <div ref={scroll} className="table-scroll" tabIndex={0} role="region" aria-label={t.nodes} onScroll={onScroll}>
+        <div
+          ref={scroll}
+          className="table-scroll"
+          tabIndex={0}
+          role="region"
+          aria-label={t.nodes}
+          onScroll={onScroll}
+        >
           <table className="table" aria-rowcount={found.length + 1}>
             <thead>
               <tr>
@@ -96,7 +113,13 @@ export function NodeTable({ run, nodes, marks, onSelect, onBreakpoint }: NodeTab
             <tbody>
               <Gap rows={first} />
               {found.slice(first, end).map((node, at) => (
-                <Row key={node.id} index={first + at} node={node} onSelect={onSelect} onBreakpoint={onBreakpoint} />
+                <Row
+                  key={node.id}
+                  index={first + at}
+                  node={node}
+                  onSelect={onSelect}
+                  onBreakpoint={onBreakpoint}
+                />
               ))}
               <Gap rows={found.length - end} />
             </tbody>
@@ -150,7 +173,8 @@ const Row = memo(function Row(props: {
           aria-keyshortcuts={onBreakpoint === undefined ? undefined : "b"}
           onClick={() => onSelect(node.id)}
           onKeyDown={(event) => {
-            if (event.key === "b" && !event.ctrlKey && !event.metaKey && !event.altKey) onBreakpoint?.(node.id);
+            if (event.key === "b" && !event.ctrlKey && !event.metaKey && !event.altKey)
+              onBreakpoint?.(node.id);
           }}
         >
           {node.label}
@@ -203,10 +227,17 @@ function useRowsInSight(count: number) {
 }
 
 /** The nodes that fit the filter; a new list only when which ones changes. */
-function useFound(store: CanvasStore, nodes: readonly GraphNode[], needle: string, sign: Sign | ""): readonly GraphNode[] {
+function useFound(
+  store: CanvasStore,
+  nodes: readonly GraphNode[],
+  needle: string,
+  sign: Sign | "",
+): readonly GraphNode[] {
   const select = useMemo(() => {
     const wanted = needle.trim().toLowerCase();
-    const named = nodes.filter((node) => !node.annotation && `${node.label}\n${node.id}\n${node.kind}`.toLowerCase().includes(wanted));
+    const named = nodes.filter(
+      (node) => !node.annotation && `${node.label}\n${node.id}\n${node.kind}`.toLowerCase().includes(wanted),
+    );
     let last = named;
     return () => {
       if (sign === "") return named;

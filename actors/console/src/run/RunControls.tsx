@@ -31,7 +31,10 @@ export function RunControls({ status, steering }: { status: RunState["status"]; 
   if (possible.length === 0) return null;
   const ends = status === "stopping" || status === "failing";
   const resumes = status === "pausing" || status === "paused";
-  const shown: readonly Control[] = [...(resumes ? (["resume", "step"] as const) : (["pause", "drain"] as const)), ends ? "force" : "stop"];
+  const shown: readonly Control[] = [
+    ...(resumes ? (["resume", "step"] as const) : (["pause", "drain"] as const)),
+    ends ? "force" : "stop",
+  ];
   const titles: Partial<Record<Control, string>> = {
     pause: t.pauseTitle,
     drain: t.drainTitle,
@@ -43,7 +46,15 @@ export function RunControls({ status, steering }: { status: RunState["status"]; 
     return (
       <button
         // The first and the last stay the same element whatever they do, and keep the focus.
-        key={control === "resume" ? "pause" : control === "step" ? "drain" : control === "force" ? "stop" : control}
+        key={
+          control === "resume"
+            ? "pause"
+            : control === "step"
+              ? "drain"
+              : control === "force"
+                ? "stop"
+                : control
+        }
         type="button"
         className={classOf(control)}
         data-testid={`control-${control}`}

@@ -79,7 +79,9 @@ export function RunHead(props: {
         <p className="run-summary number" data-testid="run-summary">
           {t.summary(formatDuration(summary.duration), summary.succeeded, summary.failed, summary.skipped)}
           {summary.notBegun > 0 && ` · ${t.notBegun(summary.notBegun)}`}
-          {summary.abandoned !== undefined && summary.abandoned.length > 0 && ` · ${t.abandoned(summary.abandoned.join(", "))}`}
+          {summary.abandoned !== undefined &&
+            summary.abandoned.length > 0 &&
+            ` · ${t.abandoned(summary.abandoned.join(", "))}`}
         </p>
       )}
       {state.error !== undefined && state.error !== "" && (
@@ -115,7 +117,8 @@ function causeOf(state: RunState, labelOf: (id: string) => string, t: (typeof ru
   if (cancelledBy !== undefined && status !== "completed") {
     const [what, node = ""] = cancelledBy.split(/:(.*)/s, 2);
     if (what === "sibling_failed") words.push(t.causes.sibling(labelOf(node)));
-    else if (what === "timeout" || what === "stop" || what === "shutdown" || what === "parent_stopped") words.push(t.causes[what]);
+    else if (what === "timeout" || what === "stop" || what === "shutdown" || what === "parent_stopped")
+      words.push(t.causes[what]);
     else words.push(cancelledBy);
   }
   return words.join(", ");
@@ -123,6 +126,8 @@ function causeOf(state: RunState, labelOf: (id: string) => string, t: (typeof ru
 
 /** The node that a run failed by, if one did. */
 function failedNode(state: RunState): string[] {
-  const failed = Object.entries(state.nodes).find(([, node]) => node.status === "error" && node.error === state.error);
+  const failed = Object.entries(state.nodes).find(
+    ([, node]) => node.status === "error" && node.error === state.error,
+  );
   return failed === undefined ? [] : [failed[0]];
 }

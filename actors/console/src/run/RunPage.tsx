@@ -56,7 +56,10 @@ function FollowedRun({ run, selected }: { run: Run; selected: string | null }) {
   const steering = useSteering(client, runId);
   const { setBreakpoints } = steering;
   const toggle = useCallback(
-    (id: string) => setBreakpoints(breakpoints.includes(id) ? breakpoints.filter((other) => other !== id) : [...breakpoints, id]),
+    (id: string) =>
+      setBreakpoints(
+        breakpoints.includes(id) ? breakpoints.filter((other) => other !== id) : [...breakpoints, id],
+      ),
     [breakpoints, setBreakpoints],
   );
   const onBreakpoint = ended ? undefined : toggle;
@@ -80,7 +83,13 @@ function FollowedRun({ run, selected }: { run: Run; selected: string | null }) {
           )}
           {read === undefined && <p className="muted empty">{known ? t.noGraph : t.loading}</p>}
         </div>
-        <Side run={run} shown={node !== undefined} width={width} onWidth={setWidth} label={t.widthOfInspector}>
+        <Side
+          run={run}
+          shown={node !== undefined}
+          width={width}
+          onWidth={setWidth}
+          label={t.widthOfInspector}
+        >
           {node !== undefined && (
             <Inspector
               key={node.id}
@@ -110,7 +119,9 @@ function Side(props: {
 }) {
   const { run, shown, width, onWidth, label, children } = props;
   const client = useClient();
-  const waiting = useOfRun(run, (state) => Object.values(state.nodes).some((node) => node.status === "running" && node.waiting !== undefined));
+  const waiting = useOfRun(run, (state) =>
+    Object.values(state.nodes).some((node) => node.status === "running" && node.waiting !== undefined),
+  );
   if (!shown && !waiting) return null;
   return (
     <>

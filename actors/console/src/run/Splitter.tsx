@@ -5,7 +5,12 @@ import { readPreference, writePreference } from "../preferences";
 const STEP = 24;
 
 /** A size in pixels that a person sets, kept under a name. */
-export function useSize(name: string, initial: number, least: number, most: number): [number, (size: number) => void] {
+export function useSize(
+  name: string,
+  initial: number,
+  least: number,
+  most: number,
+): [number, (size: number) => void] {
   const [size, setSize] = useState(() => {
     const kept = Number(readPreference(name) ?? NaN);
     return Number.isFinite(kept) ? clamp(kept, least, most) : initial;

@@ -12,7 +12,11 @@ export interface Artifact {
 }
 
 interface Answer {
-  readonly artifacts: readonly { readonly name: string; readonly size: number; readonly content_type: string }[];
+  readonly artifacts: readonly {
+    readonly name: string;
+    readonly size: number;
+    readonly content_type: string;
+  }[];
 }
 
 /** Asked again when `version` changes, at most this often. */
@@ -48,7 +52,9 @@ export function useArtifacts(
     client.http
       .get<Answer>(`/api/runs/${encodeURIComponent(runId)}/artifacts`, { signal: asked.signal })
       .then((answer) => {
-        setArtifacts(answer.artifacts.map(({ name, size, content_type }) => ({ name, size, contentType: content_type })));
+        setArtifacts(
+          answer.artifacts.map(({ name, size, content_type }) => ({ name, size, contentType: content_type })),
+        );
         setProblem(null);
       })
       .catch((error: unknown) => {

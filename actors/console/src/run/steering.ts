@@ -41,7 +41,10 @@ export function useSteering(client: Client, runId: string): Steering {
     asked,
     problem,
     dismiss: useCallback(() => setProblem(null), []),
-    ask: useCallback((command) => void send(command, () => steer(client, runId, command)), [client, runId, send]),
+    ask: useCallback(
+      (command) => void send(command, () => steer(client, runId, command)),
+      [client, runId, send],
+    ),
     setBreakpoints: useCallback(
       (nodeIds) => void send("breakpoints", () => client.setBreakpoints(runId, [...nodeIds])),
       [client, runId, send],

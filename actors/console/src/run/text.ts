@@ -60,7 +60,8 @@ export const runText = texts(
     nodesDone: (done: number, total: number) => `${done} of ${total} nodes`,
     remaining: (duration: string) => `about ${duration} left`,
     at: (node: string) => `at ${node}`,
-    waits: (count: number) => (count === 1 ? "A node waits for an answer:" : `${count} nodes wait for an answer:`),
+    waits: (count: number) =>
+      count === 1 ? "A node waits for an answer:" : `${count} nodes wait for an answer:`,
     summary: (duration: string, succeeded: number, failed: number, skipped: number) =>
       `${duration} · ${succeeded} succeeded · ${failed} failed · ${skipped} skipped`,
     notBegun: (count: number) => `${count} not begun`,
@@ -68,7 +69,8 @@ export const runText = texts(
     unknown: "There is no such run",
     unknownLead: (id: string) => `The server knows no run ${id}. Its history may have been trimmed.`,
     loading: "Fetching the run…",
-    noGraph: "The server does not know this run's graph any more; the table of nodes shows what became of each.",
+    noGraph:
+      "The server does not know this run's graph any more; the table of nodes shows what became of each.",
     announce: (workflow: string, status: string) => `${workflow}: ${status}`,
     dock: "Details of the run",
     nodes: "Nodes",
@@ -97,7 +99,8 @@ export const runText = texts(
       duration: "Duration",
       breakpoint: "Breakpoint",
     },
-    shown: (shown: number, total: number) => (shown === total ? `${total} nodes` : `${shown} of ${total} nodes`),
+    shown: (shown: number, total: number) =>
+      shown === total ? `${total} nodes` : `${shown} of ${total} nodes`,
     noNodes: "No node fits the filter.",
     keys: "b on a node sets a breakpoint",
   },

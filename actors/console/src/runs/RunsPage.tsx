@@ -16,7 +16,16 @@ import "./runs.css";
 import { runsText } from "./text";
 import { useRuns, type Filter, type Row } from "./useRuns";
 
-const STATUSES: readonly Status[] = ["running", "pausing", "paused", "stopping", "failing", "completed", "stopped", "failed"];
+const STATUSES: readonly Status[] = [
+  "running",
+  "pausing",
+  "paused",
+  "stopping",
+  "failing",
+  "completed",
+  "stopped",
+  "failed",
+];
 const TYPED_MS = 300;
 
 /** The page. */
@@ -149,7 +158,9 @@ const RunRow = memo(function RunRow({ row }: { row: Row }) {
       </td>
       <td className="number">{totalNodes}</td>
       <td className="number">{formatMoment(createdAt)}</td>
-      <td className="number">{endedAt === undefined ? "" : formatDuration(Math.max(0, endedAt - createdAt))}</td>
+      <td className="number">
+        {endedAt === undefined ? "" : formatDuration(Math.max(0, endedAt - createdAt))}
+      </td>
       <td>
         <code className="muted">{runId}</code>
       </td>

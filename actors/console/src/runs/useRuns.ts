@@ -52,11 +52,19 @@ export function useRuns(client: Client, { status, workflowId, cursor }: Filter):
   useEffect(() => {
     if (client.state === "closed") return;
     const asked = new AbortController();
-    const filter = { ...(status && { status }), ...(workflowId && { workflowId }), ...(cursor && { cursor }) };
+    const filter = {
+      ...(status && { status }),
+      ...(workflowId && { workflowId }),
+      ...(cursor && { cursor }),
+    };
     client
       .list({ ...filter, limit: ROWS, signal: asked.signal })
       .then(({ runs: listed, nextCursor }) =>
-        setRuns((before) => ({ rows: listed.map((run) => kept(run, before.rows)), next: nextCursor ?? null, problem: null })),
+        setRuns((before) => ({
+          rows: listed.map((run) => kept(run, before.rows)),
+          next: nextCursor ?? null,
+          problem: null,
+        })),
       )
       .catch((error: unknown) => {
         if (asked.signal.aborted) return;
@@ -111,7 +119,12 @@ function kept(run: RunSummary, before: readonly Row[] | null): Row {
   return progress === undefined ? run : { ...run, progress };
 }
 
-function changed(runs: Runs, news: ReadonlyMap<string, Partial<Row>>, status: Filter["status"], again: () => void): Runs {
+function changed(
+  runs: Runs,
+  news: ReadonlyMap<string, Partial<Row>>,
+  status: Filter["status"],
+  again: () => void,
+): Runs {
   if (runs.rows === null) return runs;
   let some = false;
   const rows = runs.rows.map((row) => {

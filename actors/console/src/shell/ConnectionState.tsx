@@ -23,7 +23,9 @@ export function ConnectionState() {
           <span className="visually-hidden">{t.connection}: </span>
           {t.states[state]}
         </span>
-        {trying && retryIn !== undefined && <span className="number">{seconds > 0 ? t.nextAttempt(seconds) : t.attempting}</span>}
+        {trying && retryIn !== undefined && (
+          <span className="number">{seconds > 0 ? t.nextAttempt(seconds) : t.attempting}</span>
+        )}
       </div>
       {state === "closed" && (
         <div className="closed-notice" role="alert" data-testid="connection-closed">

@@ -25,7 +25,8 @@ export const shellText = texts(
     closedBecause: (reason: string) => `The connection is closed and will not be tried again: ${reason}`,
     reload: "Reload the page",
     tokenTitle: "This server wants a token",
-    tokenLead: "It is the one that the server was started with (--token or CALLBOARD_TOKEN). It is kept in this tab only.",
+    tokenLead:
+      "It is the one that the server was started with (--token or CALLBOARD_TOKEN). It is kept in this tab only.",
     tokenLabel: "Token",
     tokenWrong: "The server did not accept this token.",
     tokenSubmit: "Connect",

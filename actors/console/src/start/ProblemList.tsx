@@ -46,7 +46,15 @@ export function ProblemList(props: {
   );
 }
 
-function Item({ problem, labelOf, onShow }: { problem: Problem; labelOf: (id: string) => string; onShow: (id: string) => void }) {
+function Item({
+  problem,
+  labelOf,
+  onShow,
+}: {
+  problem: Problem;
+  labelOf: (id: string) => string;
+  onShow: (id: string) => void;
+}) {
   const t = useText(startText);
   const { nodeId } = problem;
   return (

@@ -9,7 +9,14 @@
  * `data-testid`: `start-page`, `workflow-text`, `workflow-file`, `start-button`, `problems` with `problem-<index>`
  * (`data-severity`, `data-code`, `data-node`), `start-refusal`.
  */
-import { CallboardError, InvalidWorkflow, readGraph, RunActive, type JsonObject, type Problem } from "callboard";
+import {
+  CallboardError,
+  InvalidWorkflow,
+  readGraph,
+  RunActive,
+  type JsonObject,
+  type Problem,
+} from "callboard";
 import { useClientState } from "callboard/react";
 import { useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
 import { Canvas } from "../canvas/Canvas";
@@ -33,7 +40,12 @@ import { startText } from "./text";
 const MOST_SHOWN = 400_000;
 
 type Text = { readonly text: string; readonly name: string };
-type Refusal = { readonly of: Pasted; readonly message: string; readonly active: string | null; readonly problems: readonly Problem[] | null };
+type Refusal = {
+  readonly of: Pasted;
+  readonly message: string;
+  readonly active: string | null;
+  readonly problems: readonly Problem[] | null;
+};
 
 /** The page. `fromRun`: the run whose graph is to be started again. */
 export function StartPage({ fromRun }: { fromRun: string | null }) {
@@ -53,12 +65,18 @@ export function StartPage({ fromRun }: { fromRun: string | null }) {
   const read = useMemo(() => (text.trim() === "" ? null : readPasted(text)), [text]);
   const pasted = read !== null && "pasted" in read ? read.pasted : null;
   const graph = useMemo(
-    () => (pasted === null || kinds === null ? null : drawable(readGraph(pasted.workflow as unknown as JsonObject, kinds))),
+    () =>
+      pasted === null || kinds === null
+        ? null
+        : drawable(readGraph(pasted.workflow as unknown as JsonObject, kinds)),
     [pasted, kinds],
   );
   const said = refusal?.of === pasted ? refusal : null;
   const check = useCheck(client, pasted?.workflow ?? null, settings.dryRun, said?.problems ?? null);
-  const config = configOf(settings, [...breakpoints].filter((id) => graph?.nodes.some((node) => node.id === id)));
+  const config = configOf(
+    settings,
+    [...breakpoints].filter((id) => graph?.nodes.some((node) => node.id === id)),
+  );
 
   // What came with the workflow is put into the fields.
   useEffect(() => {
@@ -121,13 +139,27 @@ export function StartPage({ fromRun }: { fromRun: string | null }) {
   };
 
   return (
-    <section className="start-page" data-testid="start-page" data-dropping={dropping || undefined} aria-labelledby="start-title">
+    <section
+      className="start-page"
+      data-testid="start-page"
+      data-dropping={dropping || undefined}
+      aria-labelledby="start-title"
+    >
       <div className="start-form">
         <h1 id="start-title">{t.title}</h1>
         <p className="muted">{t.lead}</p>
-        <SourceField source={source} onText={(text) => accept(text, "")} onFile={open} fault={faultOf(read)} />
+        <SourceField
+          source={source}
+          onText={(text) => accept(text, "")}
+          onFile={open}
+          fault={faultOf(read)}
+        />
         {notice !== null && <p role="status">{notice}</p>}
-        <SettingsFields settings={settings} onChange={setSettings} bad={"bad" in config ? config.bad : null} />
+        <SettingsFields
+          settings={settings}
+          onChange={setSettings}
+          bad={"bad" in config ? config.bad : null}
+        />
         <div className="start-row">
           <button
             type="button"
@@ -147,18 +179,30 @@ export function StartPage({ fromRun }: { fromRun: string | null }) {
             {said.active !== null && <a href={runAddress(said.active)}>{t.toActive}</a>}
           </p>
         )}
-        <ProblemList check={check} labelOf={(id) => graph?.nodes.find((node) => node.id === id)?.label ?? id} onShow={setSelected} />
+        <ProblemList
+          check={check}
+          labelOf={(id) => graph?.nodes.find((node) => node.id === id)?.label ?? id}
+          onShow={setSelected}
+        />
       </div>
       <div className="start-preview">
         <header>
           <h2>{t.preview}</h2>
-          {graph !== null && <span className="muted number">{t.counts(graph.nodes.length, graph.edges.length)}</span>}
+          {graph !== null && (
+            <span className="muted number">{t.counts(graph.nodes.length, graph.edges.length)}</span>
+          )}
           {graph !== null && <p className="muted">{t.previewLead}</p>}
         </header>
         {graph === null ? (
           <p className="muted empty">{t.nothing}</p>
         ) : (
-          <Canvas graph={graph} source={NOTHING_RUNS} marks={marks} onSelect={setSelected} onBreakpoint={toggle} />
+          <Canvas
+            graph={graph}
+            source={NOTHING_RUNS}
+            marks={marks}
+            onSelect={setSelected}
+            onBreakpoint={toggle}
+          />
         )}
       </div>
       {dropping && (
@@ -262,7 +306,11 @@ function toggled(before: ReadonlySet<string>, id: string): ReadonlySet<string> {
 }
 
 /** Puts the graph of a run into the field. */
-function useRunGraph(runId: string | null, accept: (text: string, name: string) => void, say: (text: string | null) => void): void {
+function useRunGraph(
+  runId: string | null,
+  accept: (text: string, name: string) => void,
+  say: (text: string | null) => void,
+): void {
   const t = useText(startText);
   const client = useClient();
   useEffect(() => {
@@ -284,7 +332,8 @@ function useRunGraph(runId: string | null, accept: (text: string, name: string) 
 function usePaste(accept: (text: string, name: string) => void): void {
   useEffect(() => {
     const onPaste = (event: ClipboardEvent) => {
-      if (event.target instanceof HTMLElement && event.target.closest("input, textarea, select") !== null) return;
+      if (event.target instanceof HTMLElement && event.target.closest("input, textarea, select") !== null)
+        return;
       const text = event.clipboardData?.getData("text/plain") ?? "";
       if (text.trim() === "") return;
       event.preventDefault();
@@ -325,9 +374,11 @@ function useDrop(open: (file: File) => void): boolean {
         open(file);
       },
     };
-    for (const [type, listener] of Object.entries(listeners)) document.addEventListener(type, listener as EventListener);
+    for (const [type, listener] of Object.entries(listeners))
+      document.addEventListener(type, listener as EventListener);
     return () => {
-      for (const [type, listener] of Object.entries(listeners)) document.removeEventListener(type, listener as EventListener);
+      for (const [type, listener] of Object.entries(listeners))
+        document.removeEventListener(type, listener as EventListener);
     };
   }, [open]);
   return over;

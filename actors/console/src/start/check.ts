@@ -30,17 +30,27 @@ export function useCheck(
   dryRun: boolean,
   refusal: readonly Problem[] | null,
 ): Check {
-  const [answer, setAnswer] = useState<{ readonly of: PastedWorkflow; readonly problems: readonly Problem[] | null; readonly message: string } | null>(null);
+  const [answer, setAnswer] = useState<{
+    readonly of: PastedWorkflow;
+    readonly problems: readonly Problem[] | null;
+    readonly message: string;
+  } | null>(null);
   useEffect(() => {
     if (workflow === null || client.state === "closed") return;
     const asked = new AbortController();
     const timer = setTimeout(() => {
       client
         .validate(workflow, { signal: asked.signal })
-        .then(({ errors, warnings }) => setAnswer({ of: workflow, problems: [...errors, ...warnings], message: "" }))
+        .then(({ errors, warnings }) =>
+          setAnswer({ of: workflow, problems: [...errors, ...warnings], message: "" }),
+        )
         .catch((error: unknown) => {
           if (asked.signal.aborted) return;
-          setAnswer({ of: workflow, problems: null, message: error instanceof Error ? error.message : String(error) });
+          setAnswer({
+            of: workflow,
+            problems: null,
+            message: error instanceof Error ? error.message : String(error),
+          });
         });
     }, TYPED_MS);
     return () => {
@@ -58,7 +68,10 @@ export function useCheck(
 }
 
 /** Problems by the id of the node, or of the edge, that they are about. */
-export function problemsBy(key: "nodeId" | "edgeId", check: Check): ReadonlyMap<string, readonly CanvasProblem[]> {
+export function problemsBy(
+  key: "nodeId" | "edgeId",
+  check: Check,
+): ReadonlyMap<string, readonly CanvasProblem[]> {
   const found = new Map<string, CanvasProblem[]>();
   for (const problem of [...check.errors, ...check.warnings]) {
     const id = problem[key];

@@ -2,8 +2,16 @@
 export const EXAMPLE = {
   nodes: [
     { id: "start", type: "start", data: { label: "Begin", config: { waitTime: 300 } } },
-    { id: "orders", type: "set", data: { label: "Fetch the orders", config: { orders: ["A-1", "A-2", "A-3"] } } },
-    { id: "each", type: "loop", data: { label: "Each order", config: { type: "forEach", items: "{{ nodes.orders.result.orders }}" } } },
+    {
+      id: "orders",
+      type: "set",
+      data: { label: "Fetch the orders", config: { orders: ["A-1", "A-2", "A-3"] } },
+    },
+    {
+      id: "each",
+      type: "loop",
+      data: { label: "Each order", config: { type: "forEach", items: "{{ nodes.orders.result.orders }}" } },
+    },
     { id: "pack", type: "wait", data: { label: "Pack it", config: { duration: 1500 } } },
     {
       id: "ask",
@@ -12,11 +20,19 @@ export const EXAMPLE = {
         label: "Ask the boss",
         config: {
           prompt: "Ship the orders?",
-          schema: { type: "object", properties: { ship: { type: "boolean", title: "Ship" } }, required: ["ship"] },
+          schema: {
+            type: "object",
+            properties: { ship: { type: "boolean", title: "Ship" } },
+            required: ["ship"],
+          },
         },
       },
     },
-    { id: "ok", type: "condition", data: { label: "May they go?", config: { expression: "{{ nodes.ask.result.ship }}" } } },
+    {
+      id: "ok",
+      type: "condition",
+      data: { label: "May they go?", config: { expression: "{{ nodes.ask.result.ship }}" } },
+    },
     { id: "ship", type: "wait", data: { label: "Ship", config: { duration: 2000 } } },
     { id: "keep", type: "set", data: { label: "Keep them", config: { kept: true } } },
   ],

@@ -18,19 +18,22 @@ export const startText = texts(
     faults: {
       not_json: (message: string) => `This is no JSON. ${message}`,
       not_an_object: "A workflow is a JSON object with nodes and edges.",
-      no_nodes: "There are no nodes in it. Taken are {nodes, edges}, {nodes, connections}, and whole start commands.",
+      no_nodes:
+        "There are no nodes in it. Taken are {nodes, edges}, {nodes, connections}, and whole start commands.",
       not_a_list: (key: string) => `${key} has to be a list.`,
       both: "There are edges and connections in it; leave one of them out.",
     },
     preview: "Preview",
-    previewLead: "What you start will look like this. Click the dot of a node, or press b on it, for a breakpoint.",
+    previewLead:
+      "What you start will look like this. Click the dot of a node, or press b on it, for a breakpoint.",
     nothing: "The workflow is drawn here.",
     counts: (nodes: number, edges: number) => `${nodes} nodes, ${edges} edges`,
     settings: "Settings",
     workflowId: "Workflow id",
     workflowIdHint: "empty: the server makes one",
     dryRun: "Dry run",
-    dryRunHint: "tries the wiring: every node is simulated, also those of kinds that the server does not know",
+    dryRunHint:
+      "tries the wiring: every node is simulated, also those of kinds that the server does not know",
     timeout: "Time limit in seconds",
     timeoutHint: "empty: none",
     timeoutBad: "This is no number of seconds above 0.",
@@ -46,9 +49,11 @@ export const startText = texts(
     checking: "Checking…",
     checkFailed: (message: string) => `Not checked: ${message}`,
     fine: "The server finds nothing wrong with it.",
-    errors: (count: number) => (count === 1 ? "1 error keeps it from being started" : `${count} errors keep it from being started`),
+    errors: (count: number) =>
+      count === 1 ? "1 error keeps it from being started" : `${count} errors keep it from being started`,
     warnings: (count: number) => (count === 1 ? "1 warning" : `${count} warnings`),
-    waived: (count: number) => (count === 1 ? "1 error that a dry run does not mind" : `${count} errors that a dry run does not mind`),
+    waived: (count: number) =>
+      count === 1 ? "1 error that a dry run does not mind" : `${count} errors that a dry run does not mind`,
     problems: "What is wrong",
     show: (label: string) => `Show ${label}`,
     severities: { error: "Error", warning: "Warning" },
