@@ -254,7 +254,7 @@ class RunActor:
             status=self.status,
             summary=self.view.summary,
             replies=self._replies,
-            breakpoints=self.view.in_order(self.view.breakpoints),
+            breakpoints=tuple(self.view.notes.get(BREAKPOINTS, ())),
         )
 
     def warn(self, message: str, key: str) -> None:

@@ -11,7 +11,8 @@ one counter of unresolved edges in its region, and what became due costs O(out-d
 turn is over its region is collapsed to the turn's value.
 
 Notes that mean something here: `var/<name>` a variable; `loop/<node>/<iteration>` = `{"turn": n, "item"?: …}` the turn
-that begins; `breakpoints` the nodes before which the run stops. All others are kept for whoever wrote them.
+that begins; `breakpoints` the nodes before which the run stops, in the order of the graph. All others are kept for
+whoever wrote them.
 
 A journal keeps of each note the newest value only. So who reads a run from a journal folds all events first and the
 notes then: a turn of which no note tells begins with the first event in it, and `due` says what is due in the end.
@@ -330,7 +331,7 @@ class View:
             edges=self.edges,
             variables=dict(self.variables),
             last_seq=self.last_seq,
-            breakpoints=self.in_order(self.breakpoints),
+            breakpoints=tuple(self.notes.get(BREAKPOINTS, ())),
             reason=self.reason,
             node_id=self.paused_at,
             summary=self.summary,

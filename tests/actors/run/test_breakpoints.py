@@ -8,7 +8,8 @@ import pytest
 import trio
 import trio.testing
 
-from actors import Run
+from actors import NodeContext, Registry, Run, open_runtime
+from actors.registry import node
 from protocol.messages import Control, Event, Iteration, Logged, NodeChanged, RunChanged, RunStarted
 from protocol.states import ENDED, NODE_ENDED, NodeStatus, RunStatus
 from tests.actors.run.test_recovery import Tape, Town, graph, killed, left, opened, results
@@ -369,6 +370,41 @@ async def test_a_pause_that_a_crash_has_cut_ends_for_the_reason_it_began(autojum
             ("pausing", "breakpoint", "b"),
             ("paused", "breakpoint", "b"),
         ]
+
+
+async def test_a_run_that_is_left_to_the_next_process_takes_none(autojump_clock, world):
+    """While the server shuts down the answer says so; nothing changes, and nothing is remembered of the request."""
+    tape, kinds = Tape(), Registry.builtin()
+    replies: list[Any] = []
+
+    @kinds.register
+    @node("act", config=dict)
+    async def act(ctx: NodeContext[Any]) -> object:
+        """A section that the shutdown waits for."""
+        async with ctx.atomic():
+            await trio.sleep(3)
+        return None
+
+    def ask(runtime):
+        command = Control(run_id="r", action="breakpoints", node_ids=("b",), request_id="q")
+        runtime.control(command, replies.append)
+
+    async def late(runtime):
+        await trio.sleep(2)
+        ask(runtime)
+
+    async with trio.open_nursery() as nursery, open_runtime(journal=tape, registry=kinds) as runtime:
+        await runtime.start(world.flow("s >> a >> b", a="act", b="log"), run_id="r")
+        nursery.start_soon(late, runtime)
+        await trio.sleep(1)
+    async with open_runtime(journal=await killed(tape), registry=kinds) as runtime:
+        assert left(runtime).view.breakpoints == frozenset()
+        ask(runtime)
+        await world.until(left(runtime), PAUSED)
+    assert [(reply.ok, reply.code, reply.breakpoints) for reply in replies] == [
+        (False, "shutting_down", ()),
+        (True, None, ("b",)),
+    ]
 
 
 async def test_a_run_of_an_earlier_version_keeps_those_of_its_start(autojump_clock, world):
