@@ -9,6 +9,10 @@ import signal
 
 from hypothesis import settings
 
+from tests.npm import npm, pytest_collection_finish, pytest_configure, pytest_sessionfinish
+
+__all__ = ["npm", "pytest_collection_finish", "pytest_configure", "pytest_sessionfinish"]
+
 settings.register_profile("callboard", deadline=None, print_blob=True)
 settings.register_profile("ci", parent=settings.get_profile("callboard"), derandomize=True)
 # In CI a failure has to be about the change: random search is for the machines of those who write.

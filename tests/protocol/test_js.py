@@ -2,24 +2,29 @@
 
 import json
 
-from tests.npm import ROOT, succeeds
+import pytest
+
+from tests.npm import ROOT
 
 PACKAGE = "protocol/js"
 
 
-def test_the_types_hold():
+@pytest.mark.npm(PACKAGE, "npm", "run", "check")
+def test_the_types_hold(npm):
     """Of every file, strictly."""
-    succeeds(PACKAGE, "npm", "run", "check")
+    npm()
 
 
-def test_its_own_tests_pass():
+@pytest.mark.npm(PACKAGE, "npm", "test")
+def test_its_own_tests_pass(npm):
     """The golden vectors among them, which the Python tests read as well."""
-    succeeds(PACKAGE, "npm", "test")
+    npm()
 
 
-def test_its_types_are_those_of_the_schema():
+@pytest.mark.npm(PACKAGE, "npm", "run", "generate", "--", "--check")
+def test_its_types_are_those_of_the_schema(npm):
     """What it calls a message is what the server says; if this fails: `cd protocol/js && ../../bin/js npm run generate`."""
-    succeeds(PACKAGE, "npm", "run", "generate", "--", "--check")
+    npm()
 
 
 def test_it_depends_on_nothing():
