@@ -403,6 +403,7 @@ async def test_each_event_comes_once_over_connections_that_are_cut_anywhere(hous
     await house.quiet()
 
 
+@pytest.mark.no_cover
 async def test_a_run_is_started_once_wherever_the_first_connection_is_cut(house, autojump_clock):
     """At every 17th byte, from the first of the handshake to the last of the goodbye."""
     size = 17
@@ -735,6 +736,7 @@ async def test_a_server_that_drops_messages_gets_them_again_later(open_house, au
 # Slow users, and those who leave
 
 
+@pytest.mark.no_cover
 async def test_only_the_run_whose_user_is_slow_lags(house, cable, autojump_clock):
     """The others go on; it is asked for again from where it was, and nothing is missing or twice."""
     async with cable.client() as client:
@@ -750,6 +752,7 @@ async def test_only_the_run_whose_user_is_slow_lags(house, cable, autojump_clock
         assert slow.feed.dropped > 0
 
 
+@pytest.mark.no_cover
 async def test_a_quick_user_is_never_left_behind(house, cable, autojump_clock):
     """A long history comes as fast as it is taken, also by one who does something in between."""
     async with cable.client() as client:
