@@ -122,6 +122,7 @@ def test_a_run_that_goes_on_is_replayed_over_the_end_of_its_server(server, open_
     console = open_console(f"/runs/{run_id}/replay")
     slider = console.find("replay-slider")
     expect(slider).to_have_attribute("aria-valuenow", "1")
+    expect(console.page).to_have_title("Replay of on – callboard")
     before = int(slider.get_attribute("aria-valuemax"))
     console.page.wait_for_function(
         "(before) => document.querySelector('[data-testid=replay-slider]').ariaValueMax > before + 20", arg=before

@@ -101,6 +101,7 @@ describe("hints", () => {
     ["too long", { type: "string", maxLength: 1 }, "ab", { what: "tooLong", limit: 1 }],
     ["no number", { type: "number" }, "1,5", { what: "notNumber" }],
     ["no integer", { type: "integer" }, "1.5", { what: "notInteger" }],
+    ["longer than a browser can count", { type: "integer" }, "9007199254740993", { what: "tooPrecise", unreadable: true }],
     ["too small", { type: "integer", minimum: 3 }, "2", { what: "tooSmall", limit: "≥ 3" }],
     ["at a bound that is excluded", { type: "number", exclusiveMaximum: 1 }, "1", { what: "tooLarge", limit: "< 1" }],
     ["no multiple", { type: "number", multipleOf: 0.1 }, "0.35", { what: "notMultiple", limit: 0.1 }],

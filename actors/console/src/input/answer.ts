@@ -20,6 +20,7 @@ export interface Hint {
     | "notJson"
     | "notNumber"
     | "notInteger"
+    | "tooPrecise"
     | "tooSmall"
     | "tooLarge"
     | "notMultiple"
@@ -180,6 +181,11 @@ function* hintsOf(field: Field, draft: Draft): Generator<Hint> {
       const number = numberIn(text);
       if (number === undefined) {
         yield { path, what: "notNumber" };
+        return;
+      }
+      // It would arrive as another number.
+      if (/^\s*[+-]?\d+\s*$/.test(text) && !Number.isSafeInteger(number)) {
+        yield { path, what: "tooPrecise", unreadable: true };
         return;
       }
       if (field.integer && !Number.isInteger(number)) yield { path, what: "notInteger" };

@@ -41,6 +41,10 @@ export function ReplayPage({ runId, seq }: { runId: string; seq: number | null }
   const recorded = useRecording(useClient(), runId);
   const { recording, problem } = recorded;
   const first = useRef(seq).current;
+  const workflowId = recording?.event(0)?.workflowId ?? "";
+  useEffect(() => {
+    document.title = `${workflowId === "" ? t.title : t.of(workflowId)} – callboard`;
+  }, [t, workflowId]);
   if (recording === null || recording.length === 0 || (first !== null && recording.lastSeq < first && !recorded.loaded)) {
     return (
       <section className="page narrow" aria-label={t.title}>
