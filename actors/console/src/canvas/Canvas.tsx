@@ -73,6 +73,7 @@ function Drawing({ graph, source, marks = NO_MARKS, onSelect, onBreakpoint }: Ca
   useWholeWhenResized(moved);
   const actions = useActions(onSelect, onBreakpoint, reveal);
   const drawn = useMemo(() => draw(graph, layOut(graph)), [graph]);
+  const names = useMemo(() => labels(t), [t]);
   const far = useStore((flow) => flow.transform[2] < FAR);
   return (
     <CanvasContext value={store}>
@@ -102,7 +103,7 @@ function Drawing({ graph, source, marks = NO_MARKS, onSelect, onBreakpoint }: Ca
             onMoveStart={(event) => event !== null && (moved.current = true)}
             onPaneClick={() => onSelect?.(null)}
             aria-label={t.canvas}
-            ariaLabelConfig={labels(t)}
+            ariaLabelConfig={names}
           >
             <Background gap={22} />
             <Controls showInteractive={false} fitViewOptions={FIT} />

@@ -9,7 +9,7 @@
  * executions; `inspector-status`.
  */
 import type { Json, NodeState, Run } from "callboard";
-import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from "react";
 import { reasonWords, signOf, statusWords } from "../canvas/sign";
 import { StatusIcon, type Sign } from "../canvas/StatusIcon";
 import { canvasText } from "../canvas/text";
@@ -45,22 +45,20 @@ export function Inspector({ run, node, breakpoint, held, onBreakpoint, onClose }
   const state = useOfRun(run, (current) => current.nodes[node.id]);
   const [iteration, setIteration] = useState<readonly number[] | null>(null);
   const { value, problem } = useDetails(client, runId, node.id, iteration, state?.seq ?? 0);
-  const heading = useRef<HTMLHeadingElement>(null);
-  // Whoever opened it by the keyboard goes on in it.
-  useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+  const { heading, close } = useFocus(onClose);
   return (
     <section
       className="inspector"
       data-testid="inspector"
       data-node={node.id}
       aria-label={t.inspector(node.label)}
-      onKeyDown={(event) => event.key === "Escape" && onClose()}
+      onKeyDown={(event) => event.key === "Escape" && close()}
     >
       <header>
         <h2 ref={heading} tabIndex={-1}>
           {node.label}
         </h2>
-        <button type="button" className="button quiet small" title={t.closeTitle} onClick={onClose}>
+        <button type="button" className="button quiet small" title={t.closeTitle} onClick={close}>
           {t.close}
         </button>
       </header>
@@ -119,6 +117,21 @@ export function Inspector({ run, node, breakpoint, held, onBreakpoint, onClose }
       <NodeLog run={run} nodeId={node.id} iteration={iteration} />
     </section>
   );
+}
+
+/** Whoever opened it by the keyboard goes on in it, and where they came from when they close it. */
+function useFocus(onClose: () => void): { heading: RefObject<HTMLHeadingElement | null>; close: () => void } {
+  const heading = useRef<HTMLHeadingElement>(null);
+  const opener = useRef<Element | null>(null);
+  useEffect(() => {
+    opener.current ??= document.activeElement;
+    heading.current?.focus({ preventScroll: true });
+  }, []);
+  const close = () => {
+    onClose();
+    if (opener.current instanceof HTMLElement && opener.current.isConnected) opener.current.focus();
+  };
+  return { heading, close };
 }
 
 function Facts(props: {

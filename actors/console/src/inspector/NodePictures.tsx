@@ -20,9 +20,20 @@ export function NodePictures(props: {
   readonly failed: boolean;
 }) {
   const { run, nodeId, result, failed } = props;
-  const t = useText(inspectorText);
   const runId = run.current.runId;
   const named = useMemo(() => namedIn(result, runId), [result, runId]);
+  if (named.length === 0 && !failed) return null;
+  return <Pictures runId={runId} nodeId={nodeId} named={named} failed={failed} />;
+}
+
+function Pictures(props: {
+  readonly runId: string;
+  readonly nodeId: string;
+  readonly named: readonly string[];
+  readonly failed: boolean;
+}) {
+  const { runId, nodeId, named, failed } = props;
+  const t = useText(inspectorText);
   const { artifacts } = useArtifacts(useClient(), runId, `${named.join("/")} ${failed}`);
   const ofFailure = `failed_${nodeId.replace(/[^A-Za-z0-9-]/g, "_").slice(0, 80)}`;
   const shown = (artifacts ?? []).filter(

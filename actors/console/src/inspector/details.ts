@@ -8,6 +8,7 @@
 import type { Client, Json, NodeStatus } from "callboard";
 import { useClientState } from "callboard/react";
 import { useCallback, useEffect, useState } from "react";
+import { useSlowed } from "../slowed";
 
 /** One execution of a node. Times in milliseconds. */
 export interface Details {
@@ -76,6 +77,8 @@ export interface Fetched<T> {
 }
 
 const PAGE = 100;
+/** Between two questions about a node that changes all the time: the server reads the run's journal for each. */
+const PAUSE_MS = 500;
 
 /** The details of a node's execution; of its newest one if no iteration is said. Asked anew for another `version`. */
 export function useDetails(
@@ -123,6 +126,7 @@ function useFetched<Answer, T>(
     problem: null,
   });
   const live = useClientState(client).state === "live";
+  const slow = useSlowed(version, PAUSE_MS);
   useEffect(() => {
     const asked = new AbortController();
     client.http
@@ -135,7 +139,7 @@ function useFetched<Answer, T>(
       });
     return () => asked.abort();
     // `read` is the same function each time, whatever its identity.
-  }, [client, path, version, live]);
+  }, [client, path, slow, live]);
   return fetched.path === path ? fetched : { value: null, problem: null };
 }
 

@@ -15,6 +15,7 @@ import { WaitingNodes } from "../input/WaitingNodes";
 import { Inspector } from "../inspector/Inspector";
 import { replaceQuery } from "../route";
 import { useClient } from "../session";
+import { useBreakpoints } from "./breakpoints";
 import { Dock } from "./Dock";
 import "./run.css";
 import { useFollowed, useOfRun } from "./run";
@@ -42,9 +43,10 @@ function FollowedRun({ run, selected }: { run: Run; selected: string | null }) {
   const read = useOfRun(run, (state) => state.graph);
   const known = useOfRun(run, (state) => state.lastSeq > 0);
   const ended = useOfRun(run, (state) => ENDED.has(state.status));
-  const breakpoints = useOfRun(run, (state) => state.breakpoints);
   const held = useOfRun(run, (state) => (state.reason === "breakpoint" ? (state.pausedAt ?? null) : null));
   const workflowId = useOfRun(run, (state) => state.workflowId);
+  const steering = useSteering(client, runId);
+  const { breakpoints, toggle } = useBreakpoints(run, steering.setBreakpoints);
   const [width, setWidth] = useSize("inspector", 400, LEAST, MOST);
   const graph = useMemo(() => (read === undefined ? NO_GRAPH : drawable(read)), [read]);
   const byId = useMemo(() => new Map(graph.nodes.map((node) => [node.id, node])), [graph]);
@@ -52,15 +54,6 @@ function FollowedRun({ run, selected }: { run: Run; selected: string | null }) {
   const marks: Marks = useMemo(
     () => ({ ...NO_MARKS, selected, breakpoints: new Set(breakpoints), held }),
     [selected, breakpoints, held],
-  );
-  const steering = useSteering(client, runId);
-  const { setBreakpoints } = steering;
-  const toggle = useCallback(
-    (id: string) =>
-      setBreakpoints(
-        breakpoints.includes(id) ? breakpoints.filter((other) => other !== id) : [...breakpoints, id],
-      ),
-    [breakpoints, setBreakpoints],
   );
   const onBreakpoint = ended ? undefined : toggle;
   useTitle(workflowId);
@@ -98,7 +91,7 @@ function FollowedRun({ run, selected }: { run: Run; selected: string | null }) {
               breakpoint={marks.breakpoints.has(node.id)}
               held={held === node.id}
               onBreakpoint={onBreakpoint}
-              onClose={() => close(node.id)}
+              onClose={() => select(null)}
             />
           )}
         </Side>
@@ -140,12 +133,6 @@ function Waiting({ run, client }: { run: Run; client: ReturnType<typeof useClien
 
 function select(id: string | null): void {
   replaceQuery({ node: id ?? "" });
-}
-
-/** The focus goes back to the node, which is where the inspector was opened from. */
-function close(id: string): void {
-  select(null);
-  document.querySelector<HTMLElement>(`[data-testid="open-${CSS.escape(id)}"]`)?.focus();
 }
 
 function useTitle(workflowId: string): void {

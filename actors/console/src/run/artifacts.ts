@@ -1,7 +1,8 @@
 /** The files that a run left, as `GET /api/runs/{run_id}/artifacts` lists them. */
 import type { Client } from "callboard";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { saveFile } from "../save";
+import { useSlowed } from "../slowed";
 
 /** One file. */
 export interface Artifact {
@@ -46,7 +47,7 @@ export function useArtifacts(
     setArtifacts(null);
     setProblem(null);
   }, [client, runId]);
-  const slow = useSlowed(version);
+  const slow = useSlowed(version, PAUSE_MS);
   useEffect(() => {
     const asked = new AbortController();
     client.http
@@ -68,18 +69,4 @@ export function useArtifacts(
 /** Saves a file on the visitor's machine, under its name. */
 export async function saveArtifact(client: Client, path: string, name: string): Promise<void> {
   saveFile(await client.http.blob(path), name);
-}
-
-/** A value that follows another one, at most once in `PAUSE_MS`. */
-function useSlowed<T>(value: T): T {
-  const [slow, setSlow] = useState(value);
-  const newest = useRef(value);
-  newest.current = value;
-  const behind = slow !== value;
-  useEffect(() => {
-    if (!behind) return;
-    const timer = setTimeout(() => setSlow(newest.current), PAUSE_MS);
-    return () => clearTimeout(timer);
-  }, [slow, behind]);
-  return slow;
 }

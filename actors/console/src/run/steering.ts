@@ -18,21 +18,24 @@ export interface Steering {
   readonly problem: { readonly refused: boolean; readonly message: string } | null;
   dismiss(): void;
   ask(command: Exclude<Command, "breakpoints">): void;
-  setBreakpoints(nodeIds: readonly string[]): void;
+  /** Resolves to whether it was accepted; why it was not is the `problem`. */
+  setBreakpoints(nodeIds: readonly string[]): Promise<boolean>;
 }
 
 /** Steers a run. */
 export function useSteering(client: Client, runId: string): Steering {
   const [asked, setAsked] = useState<Command | null>(null);
   const [problem, setProblem] = useState<Steering["problem"]>(null);
-  const send = useCallback(async (command: Command, action: () => Promise<unknown>) => {
+  const send = useCallback(async (command: Command, action: () => Promise<unknown>): Promise<boolean> => {
     setAsked(command);
     setProblem(null);
     try {
       await action();
+      return true;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       setProblem({ refused: error instanceof CommandRefused, message });
+      return false;
     } finally {
       setAsked(null);
     }
@@ -46,7 +49,7 @@ export function useSteering(client: Client, runId: string): Steering {
       [client, runId, send],
     ),
     setBreakpoints: useCallback(
-      (nodeIds) => void send("breakpoints", () => client.setBreakpoints(runId, [...nodeIds])),
+      (nodeIds) => send("breakpoints", () => client.setBreakpoints(runId, [...nodeIds])),
       [client, runId, send],
     ),
   };

@@ -129,8 +129,8 @@ export function StartPage({ fromRun }: { fromRun: string | null }) {
         ...(workflowId.trim() !== "" && { workflowId: workflowId.trim() }),
       });
       location.hash = runAddress(run.runId);
-      // The run's page has its own reference as soon as it is shown.
-      setTimeout(() => run.close(), 1000);
+      // Its page follows it for itself, from its first event.
+      run.close();
     } catch (error) {
       setRefusal(refusalOf(pasted, error));
     } finally {
