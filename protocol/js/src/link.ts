@@ -66,6 +66,8 @@ export class Link {
   #socket: Socket | null = null;
   #open = false;
   #over = false;
+  /** The handshake failed, and it is asked why. */
+  #refused = false;
   #heardAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -88,7 +90,10 @@ export class Link {
     this.#timer = setTimeout(() => this.cut(`no handshake within ${OPEN_MS / 1000} s`), OPEN_MS);
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = ({ data }) => this.#heard(data);
-    socket.onerror = () => undefined;
+    // Node.js 22 and newer tell of a handshake that failed with this alone; everybody else closes as well.
+    socket.onerror = () => {
+      if (!this.#open) void this.#closed(ABNORMAL, "");
+    };
     socket.onclose = ({ code, reason }) => void this.#closed(code, reason);
   }
 
@@ -150,6 +155,8 @@ export class Link {
       this.#part({ text: reason || "the connection broke", code });
       return;
     }
+    if (this.#refused) return;
+    this.#refused = true;
     clearTimeout(this.#timer);
     this.#part(await refusal(this.#address, this.#token));
   }
@@ -162,6 +169,8 @@ export class Link {
     this.#socket = null;
     if (socket !== null) {
       socket.onopen = socket.onmessage = socket.onclose = null;
+      // `ws` throws what nobody listens to.
+      socket.onerror = () => undefined;
       // What could not be said in good order is ended at once, where the platform lets us.
       if (parting.code === ABNORMAL && socket.terminate !== undefined) socket.terminate();
       else socket.close(NORMAL);

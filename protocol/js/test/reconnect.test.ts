@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
-import type { ServerRefused, StateChange } from "../src/index.js";
+import type { ServerRefused, Socket, StateChange } from "../src/index.js";
 import { Proxy } from "./proxy.js";
 import { client, edge, folder, node, Site } from "./site.js";
 import { agrees, chain, eventually, seqsOf, upTo } from "./watched.js";
@@ -191,6 +191,28 @@ test("a wrong token is refused for good, and the error says so", async (t) => {
     assert.equal(it.failure, error);
     assert.equal(it.statistics().attempts, 1);
   }
+});
+
+test("a platform that tells of a failed handshake by an error alone, as Node.js 22 does, is understood", async (t) => {
+  const site = await Site.open(t, "--journal", "memory:", "--token", "right");
+  class ErrorAlone implements Socket {
+    readonly readyState = 0;
+    readonly protocol = "";
+    readonly bufferedAmount = 0;
+    onopen = null;
+    onmessage = null;
+    onclose = null;
+    onerror: ((event: unknown) => void) | null = null;
+
+    constructor() {
+      setTimeout(() => this.onerror?.({}), 1);
+    }
+
+    send(): void {}
+    close(): void {}
+  }
+  const it = client(t, site.url, { WebSocket: ErrorAlone });
+  await assert.rejects(it.status(), { name: "ServerRefused", reason: 401 });
 });
 
 test("a second client with the same session takes it over: the first is closed with 4409 and stays away", async (t) => {
