@@ -24,7 +24,7 @@ export function ConnectionState() {
           {t.states[state]}
         </span>
         {trying && retryIn !== undefined && (
-          <span className="number">{seconds > 0 ? t.nextAttempt(seconds) : t.attempting}</span>
+          <span className="number connection-next">{seconds > 0 ? t.nextAttempt(seconds) : t.attempting}</span>
         )}
       </div>
       {state === "closed" && (
