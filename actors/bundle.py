@@ -39,7 +39,7 @@ class _Bundle:
 
     plain: bytes
     packed: bytes
-    """The same by gzip: a fifth or so of it."""
+    """The same by gzip: a third or so of it."""
     tag: str
     """Changes with the file."""
     styles: str

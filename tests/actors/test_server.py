@@ -80,7 +80,7 @@ async def test_the_root_is_a_page_for_a_browser_and_json_for_a_program(house, au
     ],
 )
 async def test_the_page_is_packed_for_who_can_unpack_it(house, autojump_clock, accepts, packed):
-    """A phone on a slow line waits for a fifth of it."""
+    """A phone on a slow line waits for a third of it."""
     lines = {"Accept": "text/html", "Accept_Encoding": accepts}
     _, headers, page = await house.call("GET /", **lines)
     assert headers.get("content-encoding") == ("gzip" if packed else None)

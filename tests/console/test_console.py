@@ -115,7 +115,7 @@ def held(server, open_console, graph):
     return run_id, console
 
 
-def test_a_run_is_paused_outlives_its_server_and_completes(server, open_console):
+def test_a_run_is_paused_outlives_its_server_and_is_stopped(server, open_console):
     """Each state is on the canvas as it comes; away is told and is over by itself; what was paused stays so."""
     run_id, console = held(server, open_console, winding(300, length=40))
     console.watch()
