@@ -69,6 +69,8 @@ interface Track {
   readonly wishes: Set<Wish>;
   /** The subscription that is not confirmed yet. */
   asked: string | null;
+  /** It was asked for by itself; the server remembers that beyond the ending. */
+  subscribed: boolean;
   /** The server was asked, or sends of its own accord (a start). */
   place: "idle" | "starting" | "asked" | "following" | "ended";
   /** The newest seq that there was when the server confirmed. */
@@ -98,7 +100,10 @@ export class Following {
   readonly #tracks = new Map<string, Track>();
   readonly #workflows = new Map<string, WorkflowTrack>();
   readonly #everything = new Set<Wish>();
-  readonly #hushed = new Set<string>();
+  /** Workflow id → the command that ends its subscription, until that is answered. */
+  readonly #hushed = new Map<string, string>();
+  /** Whether the server was asked on this link to send no runs of which nothing else is said. */
+  #tidied = false;
 
   constructor(
     asking: Asking,
@@ -151,6 +156,7 @@ export class Following {
 
   /** Hear what somebody wishes. */
   add(wish: Wish): void {
+    const seq = wish.after === undefined ? undefined : seqOf(wish.after);
     if (wish.workflowId === "*") {
       this.#everything.add(wish);
       this.#askEverything(wish);
@@ -158,7 +164,7 @@ export class Following {
       const track = this.#track(wish.runId);
       const first = track.wishes.size === 0 && track.hearer === null;
       track.wishes.add(wish);
-      if (wish.after !== undefined) track.stream.last = seqOf(wish.after);
+      if (seq !== undefined) track.stream.last = seq;
       this.#ask(track, { snapshot: wish.after === undefined && !first });
     } else if (wish.workflowId !== undefined) {
       let track = this.#workflows.get(wish.workflowId);
@@ -185,13 +191,14 @@ export class Following {
       this.#workflows.delete(wish.workflowId);
       const run = this.#tracks.get(track.runId ?? "");
       if (run !== undefined) this.#review(run);
-      else this.#hush(wish.workflowId, undefined);
+      else this.#hush(wish.workflowId);
     }
   }
 
   /** There is a new link, which knows nothing of the one before. */
   followAll(): void {
     this.#hushed.clear();
+    this.#tidied = false;
     for (const wish of this.#everything) this.#askEverything(wish);
     for (const track of this.#tracks.values()) {
       track.asked = track.parts = null;
@@ -208,7 +215,8 @@ export class Following {
     if (workflow !== undefined && event.seq === 1) workflow.runId = event.runId;
     const track = this.#tracks.get(event.runId) ?? this.#welcome(event);
     if (track === null) {
-      this.#hush(event.workflowId, event.runId);
+      this.#tidy();
+      this.#hush(event.workflowId);
       return;
     }
     track.workflowId = event.workflowId;
@@ -226,6 +234,11 @@ export class Following {
         break;
       case "workflow.snapshot":
         this.#shown(message.payload);
+        break;
+      case "workflow.unsubscribe":
+        for (const [workflowId, id] of this.#hushed) {
+          if (id === replyTo(message)) this.#hushed.delete(workflowId);
+        }
         break;
       case "error":
         this.#failed(replyTo(message), message.payload);
@@ -350,6 +363,7 @@ export class Following {
       : [...new Set([...track.wishes].flatMap(({ types = [] }) => types))];
     const lost = track.gaps > MAX_GAPS;
     track.place = "asked";
+    track.subscribed = true;
     track.parts = null;
     track.asked = this.#say("workflow.subscribe", track.workflowId, {
       runId: track.runId,
@@ -366,23 +380,21 @@ export class Following {
     const types = wishes.some((wish) => wish.types === undefined)
       ? undefined
       : [...new Set(wishes.flatMap((wish) => wish.types ?? []))];
-    const run = this.#tracks.get(track.runId ?? "");
-    const position =
-      run !== undefined && run.stream.last !== null
-        ? { after: `${run.runId}:${run.stream.last}` }
-        : typeof after === "string"
-          ? { after }
-          : after === 0 || track.known
-            ? { afterSeq: 0 }
-            : {};
     if (typeof after === "string") {
       // The position names the run: what follows it is the next of it.
-      const at = after.lastIndexOf(":");
-      const named = this.#track(after.slice(0, at));
+      const named = this.#track(after.slice(0, after.lastIndexOf(":")));
       named.workflowId = workflowId;
       named.stream.last = seqOf(after);
       track.runId = named.runId;
     }
+    const run = this.#tracks.get(track.runId ?? "");
+    if (after === 0 && run !== undefined) run.stream.last = 0;
+    const position =
+      run !== undefined && run.stream.last !== null
+        ? { after: `${run.runId}:${Math.min(run.stream.last, run.hearer?.lastSeq ?? Infinity)}` }
+        : after === 0 || track.known
+          ? { afterSeq: 0 }
+          : {};
     track.asked = this.#say("workflow.subscribe", workflowId, {
       ...position,
       ...(types === undefined ? {} : { types }),
@@ -435,6 +447,7 @@ export class Following {
         hearer: null,
         wishes: new Set(),
         asked: null,
+        subscribed: false,
         place: "idle",
         head: 0,
         gapAt: -1,
@@ -477,21 +490,29 @@ export class Following {
   /** Somebody does not want a run any more. */
   #review(track: Track): void {
     if (this.#isNamed(track) || this.#everything.size > 0 || this.#workflows.has(track.workflowId)) return;
-    const { place } = track;
     this.#tracks.delete(track.runId);
-    if (place !== "ended") this.#hush(track.workflowId, track.runId);
+    if (track.place !== "ended" || track.subscribed) this.#hush(track.workflowId);
   }
 
-  /** Ask to hear no more of a workflow, unless something of it is wanted. */
-  #hush(workflowId: string, runId: string | undefined): void {
+  /** What was closed while away, or by an earlier client of this session, the server may still send. */
+  #tidy(): void {
+    if (this.#tidied) return;
+    this.#tidied = true;
+    this.#say("workflow.unsubscribe", "*", {});
+  }
+
+  /**
+   * Ask to hear no more of a workflow, unless something of it is wanted, or may be: subscriptions are the
+   * workflow's. What is not said now is said when something unwanted comes.
+   */
+  #hush(workflowId: string): void {
     if (workflowId === "" || this.#everything.size > 0 || this.#workflows.has(workflowId)) return;
     for (const track of this.#tracks.values()) {
       if (track.workflowId === workflowId && track.place !== "ended") return;
+      if (track.workflowId === "" && (track.place === "starting" || track.place === "asked")) return;
     }
-    const key = `${workflowId}\0${runId ?? ""}`;
-    if (this.#hushed.has(key)) return;
-    this.#hushed.add(key);
-    this.#say("workflow.unsubscribe", workflowId, runId === undefined ? {} : { runId });
+    if (this.#hushed.has(workflowId)) return;
+    this.#hushed.set(workflowId, this.#say("workflow.unsubscribe", workflowId, {}));
   }
 
   #say(type: "workflow.subscribe" | "workflow.unsubscribe", workflowId: string, payload: object): string {
