@@ -74,6 +74,8 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
   readonly #beats = new Map<string, number>();
   readonly #home: RunHome;
   readonly #upkeep: Upkeep;
+  /** Calls off what the client itself asks over HTTP. */
+  readonly #called = new AbortController();
   #kinds: Promise<string[]> | undefined;
 
   constructor(url: string | URL, options: ConnectOptions) {
@@ -390,13 +392,16 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
 
   async #fetchGraph(runId: string): Promise<Graph> {
     const path = `/api/runs/${encodeURIComponent(runId)}/graph`;
-    const [sent, kinds] = await Promise.all([this.http.get<JsonObject>(path), this.#kindNames()]);
+    const { signal } = this.#called;
+    const [sent, kinds] = await Promise.all([this.http.get<JsonObject>(path, { signal }), this.#kindNames()]);
     return readGraph(sent, kinds);
   }
 
   #kindNames(): Promise<string[]> {
     this.#kinds ??= this.http
-      .get<{ kinds: Record<string, unknown> | { name: string }[] }>("/api/kinds")
+      .get<{ kinds: Record<string, unknown> | { name: string }[] }>("/api/kinds", {
+        signal: this.#called.signal,
+      })
       .then(({ kinds }) => (Array.isArray(kinds) ? kinds.map(({ name }) => name) : Object.keys(kinds)));
     this.#kinds.catch(() => (this.#kinds = undefined));
     return this.#kinds;
@@ -444,6 +449,7 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
   }
 
   #ended(failure: CallboardError): void {
+    this.#called.abort(failure);
     this.#asking.end(() => failure);
     for (const run of this.#runs.values()) run.end(failure);
     for (const stream of this.#streams) stream.end();

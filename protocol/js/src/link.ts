@@ -20,6 +20,10 @@ const OPEN_MS = 10_000;
 const PING_INTERVAL_MS = 15_000;
 /** For the answer, or any other frame: then nobody is there. */
 const PING_TIMEOUT_MS = 10_000;
+/** For what has come already, and was not read yet. */
+const LATE_MS = 1_000;
+/** For the other side to close as well. */
+const CLOSE_MS = 1_000;
 /** The server sends no message beyond 1 MiB; a batch of them may be larger. */
 const MAX_FRAME_CHARS = 32 * 2 ** 20;
 
@@ -68,7 +72,9 @@ export class Link {
   #over = false;
   /** The handshake failed, and it is asked why. */
   #refused = false;
-  #heardAt = 0;
+  /** Nothing was heard since it was asked for a sign of life. */
+  #silent = false;
+  readonly #called = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(address: Address, options: { token?: string | undefined; user: LinkUser }) {
@@ -124,7 +130,6 @@ export class Link {
       return;
     }
     this.#open = true;
-    this.#heardAt = Date.now();
     this.#user.opened();
     this.#ping();
   }
@@ -133,17 +138,22 @@ export class Link {
   #ping(): void {
     clearTimeout(this.#timer);
     if (this.#over) return;
-    const askedAt = Date.now();
+    this.#silent = true;
     this.#user.ping();
+    const cut = (): void => this.cut(`nothing was heard for ${PING_TIMEOUT_MS / 1000} s`);
+    const rest = (): void => {
+      this.#timer = setTimeout(() => this.#ping(), PING_INTERVAL_MS - PING_TIMEOUT_MS);
+    };
     this.#timer = setTimeout(() => {
-      if (this.#heardAt < askedAt) this.cut(`nothing was heard for ${PING_TIMEOUT_MS / 1000} s`);
-      else this.#timer = setTimeout(() => this.#ping(), PING_INTERVAL_MS - PING_TIMEOUT_MS);
+      if (!this.#silent) rest();
+      // Where nothing ran for a while (a slow handler, a frozen page) the answer is behind the timers.
+      else this.#timer = setTimeout(() => (this.#silent ? cut() : rest()), LATE_MS);
     }, PING_TIMEOUT_MS);
   }
 
   #heard(data: unknown): void {
     if (this.#over) return;
-    this.#heardAt = Date.now();
+    this.#silent = false;
     if (typeof data !== "string") this.cut("the server sent a frame that is no text");
     else if (data.length > MAX_FRAME_CHARS) this.cut(`the server sent a frame of ${data.length} characters`);
     else this.#user.heard(data);
@@ -158,13 +168,15 @@ export class Link {
     if (this.#refused) return;
     this.#refused = true;
     clearTimeout(this.#timer);
-    this.#part(await refusal(this.#address, this.#token));
+    this.#timer = setTimeout(() => this.#called.abort(), OPEN_MS);
+    this.#part(await refusal(this.#address, this.#token, this.#called.signal));
   }
 
   #part(parting: Parting): void {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
+    this.#called.abort();
     const socket = this.#socket;
     this.#socket = null;
     if (socket !== null) {
@@ -173,18 +185,30 @@ export class Link {
       socket.onerror = () => undefined;
       // What could not be said in good order is ended at once, where the platform lets us.
       if (parting.code === ABNORMAL && socket.terminate !== undefined) socket.terminate();
-      else socket.close(NORMAL);
+      else leave(socket);
     }
     this.#user.parted(parting);
   }
 }
 
+/** Close it in good order, but do not wait for ever: `ws` keeps the process alive for half a minute. */
+function leave(socket: Socket): void {
+  socket.close(NORMAL);
+  if (socket.terminate === undefined) return;
+  const timer = setTimeout(() => socket.terminate?.(), CLOSE_MS);
+  socket.onclose = () => clearTimeout(timer);
+}
+
 /** Why the handshake failed, as far as HTTP tells. */
-async function refusal(address: Address, token: string | undefined): Promise<Parting> {
+async function refusal(
+  address: Address,
+  token: string | undefined,
+  signal: AbortSignal,
+): Promise<Parting> {
   try {
     const response = await fetch(`${address.http}/health`, {
       headers: token === undefined ? {} : { Authorization: `Bearer ${token}` },
-      signal: AbortSignal.timeout(OPEN_MS),
+      signal,
     });
     // 503 is the server's own word that it cannot just now; anything else below 500 will be the same the next
     // time.

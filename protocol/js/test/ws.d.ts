@@ -4,6 +4,11 @@ declare module "ws" {
   import type { AddressInfo } from "node:net";
 
   export class WebSocket {
+    static readonly OPEN: number;
+    static readonly CLOSED: number;
+    constructor(url: string, protocols: string[]);
+    readonly readyState: number;
+    pause(): void;
     send(data: string | Buffer): void;
     close(code?: number, reason?: string): void;
     terminate(): void;
