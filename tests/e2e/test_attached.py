@@ -34,7 +34,7 @@ def words(text):
 def test_a_run_is_watched_and_steered_through_a_kill(server):
     """One story on the screen, whatever became of the server; the steering says the state before and after."""
     port = server.address.rpartition(":")[2]
-    run_id = server.run({"workflow_id": "w", **graph(1500)})
+    run_id = server.run({"workflow_id": "w", **graph(5000)})
     watching = server.command("watch", "w")
     first = watching.stdout.readline()
     assert run_id in first
@@ -55,7 +55,7 @@ def test_a_run_is_watched_and_steered_through_a_kill(server):
 def test_breakpoints_are_set_and_shown_through_a_kill(server):
     """The command says which hold; after `kill -9` they do still, and the run stops there."""
     port = server.address.rpartition(":")[2]
-    run_id = server.run({"workflow_id": "w", **graph(1500)})
+    run_id = server.run({"workflow_id": "w", **graph(5000)})
     assert done(server.command("breakpoints", "w"))[:2] == (0, f"run {run_id}: no breakpoints\n")
     assert done(server.command("breakpoints", run_id, "p"))[:2] == (0, f"run {run_id}: breakpoints p\n")
     server.end(signal.SIGKILL)
