@@ -39,6 +39,9 @@ import { MessageStream } from "./stream.js";
 import { MessageLog, Traffic, type ClientStatistics } from "./traffic.js";
 import { Upkeep, type ClientState } from "./upkeep.js";
 
+/** A graph is asked for so often, and after twice the time each time; then again on the next link. */
+const GRAPH_TRIES = 8;
+const GRAPH_DELAY_MS = 50;
 /** Messages that may wait for one async iteration. */
 const STREAM_LIMIT = 1_024;
 
@@ -95,6 +98,7 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
       deliver: (event, skipped) => this.#deliverEvent(event, skipped),
       newest: async (workflowId) => (await this.list({ workflowId })).runs,
       repeated: () => void (this.#traffic.repeats += 1),
+      senseless: (reason) => this.#upkeep.startOver(reason, { later: true }),
     });
     this.#home = {
       pause: (runId, how) => this.pause(runId, how),
@@ -381,12 +385,16 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     if (this.state !== "closed") this.#following.detach(run.runId);
   }
 
-  /** Where it cannot be had now, the run is shown without edges, and it is tried again on the next link. */
-  #loadGraph(run: Run): void {
-    if (run.current.graph !== undefined) return;
+  /** Where it cannot be had now the run is shown without edges, and it is tried again, a little later each time. */
+  #loadGraph(run: Run, tries = 1): void {
+    if (run.current.graph !== undefined || this.#runs.get(run.runId) !== run) return;
     this.graph(run.runId).then(
       (graph) => run.setGraph(graph),
-      () => undefined,
+      () => {
+        if (tries < GRAPH_TRIES && this.failure === null) {
+          setTimeout(() => this.#loadGraph(run, tries + 1), GRAPH_DELAY_MS * 2 ** tries);
+        }
+      },
     );
   }
 
@@ -445,7 +453,8 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     this.#beats.clear();
     this.#asking.postAll();
     this.#following.followAll();
-    for (const run of this.#runs.values()) this.#loadGraph(run);
+    // One that is being started has none yet; it is asked for when it has begun.
+    for (const run of this.#runs.values()) if (run.lastSeq > 0) this.#loadGraph(run);
   }
 
   #ended(failure: CallboardError): void {

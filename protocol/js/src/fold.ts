@@ -327,8 +327,10 @@ export class Fold {
       change.edges = this.#state.graph ? edgesOf(this.#state.graph, this.#nodes) : (this.#edges ?? {});
     }
     if (this.#logsChanged) change.logs = this.#logs.slice(-this.#logLimit);
-    const progress = this.#state.graph ? this.#derived(this.#state.graph) : this.#progress;
-    if (progress !== undefined) change.progress = progress;
+    if (this.#nodesChanged || this.#changed) {
+      const progress = this.#state.graph ? this.#derived(this.#state.graph) : this.#progress;
+      if (progress !== undefined && !isSame(progress, this.#state.progress)) change.progress = progress;
+    }
     this.#state = { ...this.#state, ...change };
     this.#nodesChanged = this.#logsChanged = this.#changed = false;
   }
@@ -424,6 +426,12 @@ function completed(graph: Graph, nodes: ReadonlyMap<string, NodeState>): number 
     if (state.status !== "error" || handled) sum += weights.get(node.id) ?? 1;
   }
   return sum;
+}
+
+/** Whether nothing of it is different. */
+function isSame(one: RunProgress, other: RunProgress | undefined): boolean {
+  const keys = ["totalNodes", "completedNodes", "currentNode", "progress", "estimatedTimeRemaining"] as const;
+  return other !== undefined && keys.every((key) => one[key] === other[key]);
 }
 
 /** The breakpoints that a run was started with. */

@@ -97,6 +97,7 @@ export class Following {
   readonly #deliver: (event: RunEvent, skipped: number) => void;
   readonly #repeated: () => void;
   readonly #newest: (workflowId: string) => Promise<readonly { runId: string }[]>;
+  readonly #senseless: (reason: string) => void;
   readonly #tracks = new Map<string, Track>();
   readonly #workflows = new Map<string, WorkflowTrack>();
   readonly #everything = new Set<Wish>();
@@ -114,6 +115,8 @@ export class Following {
       /** An event of the client's stream, each once. */
       deliver: (event: RunEvent, skipped: number) => void;
       repeated: () => void;
+      /** Neither what is asked for comes, nor a reset. */
+      senseless: (reason: string) => void;
     },
   ) {
     this.#asking = asking;
@@ -121,6 +124,7 @@ export class Following {
     this.#deliver = options.deliver;
     this.#repeated = options.repeated;
     this.#newest = options.newest;
+    this.#senseless = options.senseless;
   }
 
   /** Whether something that happened earlier is still to come. */
@@ -419,7 +423,12 @@ export class Following {
     const lowest = this.#lowest(track);
     track.gaps = track.gapAt === lowest ? track.gaps + 1 : 1;
     track.gapAt = lowest;
-    this.#ask(track);
+    if (track.gaps <= MAX_GAPS + 1) {
+      this.#ask(track);
+      return;
+    }
+    track.gaps = 0;
+    this.#senseless(`the server leaves out what follows seq ${lowest} of run ${track.runId}`);
   }
 
   #lowest(track: Track): number {

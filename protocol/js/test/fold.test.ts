@@ -4,8 +4,10 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { before, test, type TestContext } from "node:test";
 import {
+  Fold,
   foldEvents,
   isEvent,
+  readGraph,
   type Client,
   type JsonObject,
   type Run,
@@ -229,23 +231,46 @@ test("a replay folds the events that HTTP tells to the same state, and can go on
   ] as const) {
     assert.deepEqual(replayed[key], end[key], key);
   }
-  const { Fold } = await import("../src/index.js");
   const half = Math.floor(events.length / 2);
   const fold = new Fold(run.runId, { from: foldEvents(events.slice(0, half), graph) });
   for (const event of events.slice(half)) fold.apply(event);
   assert.deepEqual(fold.current, replayed);
 });
 
-test("an unchanged part of a state is the same object as before", () => {
-  const events = [
-    started(1),
-    changed(2, "a", "running"),
-    changed(3, "b", "running"),
-    changed(4, "a", "success"),
-  ];
-  const [before, after] = [foldEvents(events.slice(0, 3)), foldEvents(events)];
-  assert.equal(before.status, after.status);
-  assert.notEqual(before.nodes, after.nodes);
+test("an unchanged part of a state is the same object as before, an unchanged state itself", () => {
+  const fold = new Fold("r");
+  fold.setGraph(
+    readGraph({
+      nodes: [
+        { id: "a", type: "start" },
+        { id: "b", type: "end" },
+      ],
+      edges: [],
+    }),
+  );
+  for (const event of [started(1), changed(2, "a", "running")]) fold.apply(event);
+  const before = fold.current;
+  assert.equal(fold.current, before);
+  fold.apply(logged(3, "still here"));
+  const logs = fold.current;
+  assert.deepEqual([logs.lastSeq, logs.logs.length], [3, 1]);
+  assert.equal(logs.nodes, before.nodes);
+  assert.equal(logs.edges, before.edges);
+  assert.equal(logs.progress, before.progress);
+  fold.apply(changed(4, "b", "running"));
+  assert.notEqual(fold.current.nodes, before.nodes);
+  assert.equal(fold.current.nodes["a"], before.nodes["a"]);
+  assert.equal(fold.current.logs, logs.logs);
+  assert.deepEqual(Object.keys(before.nodes), ["a"], "a picture does not change");
+});
+
+test("the log of a run keeps its newest lines", () => {
+  const fold = new Fold("r", { logLimit: 10 });
+  for (let seq = 1; seq <= 35; seq++) fold.apply(logged(seq, `line ${seq}`));
+  assert.deepEqual(
+    fold.current.logs.map((line) => line.seq),
+    [26, 27, 28, 29, 30, 31, 32, 33, 34, 35],
+  );
 });
 
 const LOOPS: WorkflowGraph = {
@@ -381,6 +406,11 @@ function started(seq: number): RunEvent {
     ...event,
     payload: { runId: "r", totalNodes: 2, status: "running", warnings: [] },
   } as unknown as RunEvent;
+}
+
+function logged(seq: number, message: string): RunEvent {
+  const event = { id: `r:${seq}`, type: "execution.log", timestamp: seq, workflowId: "w", runId: "r", seq };
+  return { ...event, payload: { level: "info", message } } as RunEvent;
 }
 
 function changed(seq: number, nodeId: string, status: string): RunEvent {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { WebSocketServer, type WebSocket } from "ws";
-import { connect, type Client, type DialectName, type Message } from "../src/index.js";
+import { connect, type Client, type DialectName, type Message, type StateChange } from "../src/index.js";
 import { eventually } from "./watched.js";
 
 const EVENT = { id: "r:1", type: "node.success", timestamp: 1, workflowId: "w", runId: "r", seq: 1 };
@@ -216,6 +216,39 @@ test("a gap is asked for again, three times, and then for a snapshot", async (t)
   assert.deepEqual(run.current.edges, { a: "taken", b: "taken" });
   assert.deepEqual(seqs, [1, 2, 10]);
   assert.equal(it.state, "live");
+});
+
+test("a server that neither sends what is missing nor resets is left alone for a while", async (t) => {
+  let asked = 0;
+  const server = await serve(t, (socket) => {
+    socket.on("message", (data) => {
+      const { id, type } = JSON.parse(String(data)) as { id: string; type: string };
+      if (type !== "workflow.subscribe") return;
+      asked += 1;
+      const reply = {
+        ok: true,
+        reset: false,
+        replyTo: id,
+        runId: "r",
+        lastSeq: 9,
+        fromSeq: 1,
+        subscriptions: [],
+      };
+      socket.send(
+        JSON.stringify({ id: "", timestamp: 1, workflowId: "w", type: "workflow.subscribe", payload: reply }),
+      );
+      socket.send(JSON.stringify({ ...EVENT, seq: 5, payload: NODE }));
+    });
+  });
+  const it = client(t, server);
+  const run = it.run("r");
+  const change = await new Promise<StateChange>((resolve) => {
+    it.on("state", (told) => told.state === "away" && resolve(told));
+  });
+  assert.match(change.reason ?? "", /leaves out what follows seq 0/);
+  assert.ok((change.retryIn ?? 0) >= 5_000, `${change.retryIn} ms`);
+  assert.equal(asked, 5);
+  assert.equal(run.current.lastSeq, 0);
 });
 
 async function serve(t: TestContext, peer: (socket: WebSocket) => void): Promise<WebSocketServer> {
