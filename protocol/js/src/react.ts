@@ -75,7 +75,8 @@ export function useClientState(client?: Client): { state: ClientState; reason?: 
   const found = useClient(client);
   const [change, setChange] = useState<StateChange | null>(null);
   useEffect(() => {
-    setChange(null);
+    // It may have changed since it was drawn.
+    setChange({ state: found.state, previous: found.state });
     return found.on("state", setChange);
   }, [found]);
   const { state } = found;

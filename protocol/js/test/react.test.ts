@@ -1,7 +1,7 @@
 // The hooks, in a real React over a real server.
 
 import assert from "node:assert/strict";
-import { createElement, type ReactNode } from "react";
+import { createElement, useEffect, type ReactNode } from "react";
 import { act, create, type ReactTestRenderer } from "react-test-renderer";
 import { test } from "node:test";
 import type { Client, RunState } from "../src/index.js";
@@ -111,6 +111,21 @@ test("useClientState tells away, and live again", async (t) => {
   assert.equal(text(tree), "live: ");
   await act(async () => it.close());
   assert.match(text(tree), /^closed: /);
+  await act(() => tree.unmount());
+});
+
+test("useClientState misses no change between drawing and listening", async (t) => {
+  const site = await Site.open(t, "--journal", "memory:");
+  const it = client(t, site.url);
+  await it.status();
+  // The effects of a child come before those of its parent.
+  const Closing = (): ReactNode => {
+    useEffect(() => it.close(), []);
+    return null;
+  };
+  const Shown = (): ReactNode => [useClientState(it).state, createElement(Closing, { key: "closing" })];
+  const tree = await rendered(createElement(Shown));
+  assert.equal(text(tree), "closed");
   await act(() => tree.unmount());
 });
 
