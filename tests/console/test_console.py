@@ -312,3 +312,20 @@ def test_a_server_with_a_token_is_entered_with_it(server, open_console):
     page.reload()
     expect(console.find("connection-state")).to_have_attribute("data-state", "live")
     assert "s3cret" not in " ".join(console.asked)
+
+
+def test_an_address_with_the_token_opens_and_keeps_it(server, open_console):
+    """It is gone from the address at once; a run, its canvas and its pictures are there as without one."""
+    server.start("--token", "s3cret")
+    console = open_console("/runs", refused=True)
+    page = console.page
+    graph = {"nodes": [node("s", "start"), node("p", "screenshot")], "edges": [edge("s", "p")]}
+    headers = {"Authorization": "Bearer s3cret"}
+    started = page.request.post(f"{server.address}/api/runs", headers=headers, data=graph)
+    run_id = started.json()["run_id"]
+    console.alone_now = False
+    page.goto(f"{server.address}/?token=s3cret#/runs/{run_id}?node=p")
+    has_status(console, "completed")
+    expect(console.find("picture")).to_be_visible()
+    assert console.find("picture").evaluate("(picture) => picture.naturalWidth") == 320
+    assert page.url == f"{server.address}/#/runs/{run_id}?node=p"
