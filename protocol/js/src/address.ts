@@ -22,12 +22,14 @@ export interface Address {
   readonly http: string;
   /** For people: host and port. */
   readonly name: string;
+  readonly token: string | undefined;
 }
 
 /**
  * The addresses that a URL means.
  *
- * @param url `ws:`, `wss:`, `http:` or `https:`; its path is what the server's own paths are put behind.
+ * @param url `ws:`, `wss:`, `http:` or `https:`; its path is what the server's own paths are put behind. A
+ * `token` in its query is taken out of it, and counts if there is no other.
  * @throws TypeError: it is none of these.
  */
 export function addressOf(
@@ -37,11 +39,12 @@ export function addressOf(
   const parts = new URL(url);
   const scheme = SCHEMES[parts.protocol];
   if (scheme === undefined) {
-    throw new TypeError(`${String(url)} is no address of a server; one looks like ws://127.0.0.1:8765`);
+    throw new TypeError(`${parts.protocol} is no address of a server; one looks like ws://127.0.0.1:8765`);
   }
   const base = `${parts.host}${parts.pathname.replace(/\/+$/, "")}`;
   const query = new URLSearchParams(parts.search);
-  const { token } = options;
+  const { token = query.get("token") ?? undefined } = options;
+  query.delete("token");
   const subprotocols = [`callboard.${options.dialect}.v1${options.batch ? ".batch" : ""}`];
   if (token !== undefined && TOKEN.test(token)) subprotocols.push(`callboard.token.${token}`);
   else if (token !== undefined) query.set("token", token);
@@ -51,5 +54,6 @@ export function addressOf(
     subprotocols,
     http: `${scheme === "wss" ? "https" : "http"}://${base}`,
     name: parts.host,
+    token,
   };
 }

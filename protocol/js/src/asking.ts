@@ -70,6 +70,11 @@ export class Asking {
     return this.#pending.size;
   }
 
+  /** Whether a start of this run waits for its answer. */
+  starts(runId: string): boolean {
+    return this.#starts.has(runId);
+  }
+
   /**
    * A command with an id of its own, and a request id if it does something; as it will be sent, however
    * often.

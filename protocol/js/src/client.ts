@@ -87,8 +87,8 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     this.sessionId = options.sessionId ?? randomName(24);
     const address = addressOf(url, { sessionId: this.sessionId, dialect, batch, token });
     this.#dialect = DIALECTS[dialect];
-    this.log = new MessageLog(options.logLimit ?? 500);
-    this.http = new Http(address.http, token);
+    this.log = new MessageLog(options.logLimit ?? 500, (error) => this.#report(error));
+    this.http = new Http(address.http, address.token);
     this.#asking = new Asking(this.sessionId, {
       spell: (command) => JSON.stringify(this.#dialect.encode(command)),
       post: (spelled) => this.#post(spelled),
@@ -109,7 +109,7 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
       forget: (run) => this.#forget(run),
       report: (error) => this.#report(error),
     };
-    this.#upkeep = new Upkeep(address, options, {
+    this.#upkeep = new Upkeep(address, { ...options, token: address.token }, {
       opened: () => this.#opened(),
       heard: (text) => this.#heard(text),
       ping: () => this.#beat(),
@@ -318,7 +318,9 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     if (graph === undefined) {
       graph = this.#fetchGraph(runId);
       this.#graphs.set(runId, graph);
-      graph.catch(() => this.#graphs.delete(runId));
+      const forget = (): unknown => this.#graphs.delete(runId);
+      // It is kept for as long as somebody shows the run.
+      graph.then(() => this.#runs.has(runId) || forget(), forget);
     }
     return graph;
   }
@@ -453,8 +455,8 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     this.#beats.clear();
     this.#asking.postAll();
     this.#following.followAll();
-    // One that is being started has none yet; it is asked for when it has begun.
-    for (const run of this.#runs.values()) if (run.lastSeq > 0) this.#loadGraph(run);
+    // One that is only being started has none yet.
+    for (const run of this.#runs.values()) if (!this.#asking.starts(run.runId)) this.#loadGraph(run);
   }
 
   #ended(failure: CallboardError): void {

@@ -301,7 +301,7 @@ export class Fold {
       ...(context === undefined ? {} : { context }),
     });
     // Cut by halves: to shift each time would cost as much as the log is long.
-    if (this.#logs.length > 2 * this.#logLimit) this.#logs = this.#logs.slice(-this.#logLimit);
+    if (this.#logs.length > 2 * this.#logLimit) this.#logs = newest(this.#logs, this.#logLimit);
     this.#logsChanged = true;
     // Of the run itself: its breakpoints were set.
     if (nodeId === undefined && isObject(context) && Array.isArray(context["breakpoints"])) {
@@ -326,7 +326,7 @@ export class Fold {
       change.nodes = Object.fromEntries(this.#nodes);
       change.edges = this.#state.graph ? edgesOf(this.#state.graph, this.#nodes) : (this.#edges ?? {});
     }
-    if (this.#logsChanged) change.logs = this.#logs.slice(-this.#logLimit);
+    if (this.#logsChanged) change.logs = newest(this.#logs, this.#logLimit);
     if (this.#nodesChanged || this.#changed) {
       const progress = this.#state.graph ? this.#derived(this.#state.graph) : this.#progress;
       if (progress !== undefined && !isSame(progress, this.#state.progress)) change.progress = progress;
@@ -395,6 +395,11 @@ function nodeState(node: NodeEvent["payload"], seq: number): NodeState {
     ...(waiting === undefined ? {} : { waiting }),
     seq,
   };
+}
+
+/** The last so many; of 0, `slice` would make all. */
+function newest<T>(all: readonly T[], limit: number): T[] {
+  return all.slice(Math.max(0, all.length - limit));
 }
 
 function edgesOf(graph: Graph, nodes: ReadonlyMap<string, NodeState>): Record<string, "taken" | "dead"> {

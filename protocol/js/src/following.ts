@@ -29,7 +29,7 @@ import { isEnding, type Message, type RunEvent } from "./messages.js";
 const MAX_GAPS = 3;
 /** A position that no run has: it is answered with a reset and a snapshot. */
 const BEYOND = 999_999_999_999_999;
-/** Tracks of ended runs that are remembered. */
+/** Tracks of runs that nobody named are remembered as long as there are no more than so many. */
 const KEPT = 4_096;
 
 /** What somebody wants to hear. */
@@ -443,6 +443,7 @@ export class Following {
     const track = this.#track(event.runId);
     track.stream.last = event.seq === 1 ? 0 : null;
     track.place = event.seq === 1 ? "following" : "idle";
+    this.#trim();
     return track;
   }
 
@@ -473,10 +474,18 @@ export class Following {
     // To the end of the map: the oldest go first.
     this.#tracks.delete(track.runId);
     this.#tracks.set(track.runId, track);
-    if (this.#tracks.size <= KEPT) return;
-    for (const old of this.#tracks.values()) {
-      if (this.#tracks.size <= KEPT) break;
-      if (old.place === "ended" && !this.#isNamed(old)) this.#tracks.delete(old.runId);
+    this.#trim();
+  }
+
+  /** The oldest that nobody named are forgotten, those that are over before all others. */
+  #trim(): void {
+    for (const over of [true, false]) {
+      for (const old of this.#tracks.values()) {
+        if (this.#tracks.size <= KEPT) return;
+        const latest = this.#workflows.get(old.workflowId)?.runId === old.runId;
+        if (latest || this.#isNamed(old)) continue;
+        if (old.place === "ended" || !over) this.#tracks.delete(old.runId);
+      }
     }
   }
 

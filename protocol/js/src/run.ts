@@ -6,7 +6,7 @@
 // and `startWorkflow()` is one reference, and the last `close()` ends the subscription. The graph is fetched
 // over HTTP, once; until it is there, edges are absent.
 
-import { CommandRefused } from "./errors.js";
+import { ClientClosed, CommandRefused } from "./errors.js";
 import type { Json, ServerMessages } from "./generated/messages.js";
 import { Fold, type RunProgress, type RunState, type Snapshot } from "./fold.js";
 import type { Graph } from "./graph.js";
@@ -68,8 +68,8 @@ export class Run {
   /**
    * Wait for its ending; returns its last state.
    *
-   * @throws CommandRefused: nothing is heard of the run (`unknown_run`); the client's error, if that is over
-   * before; `options.signal`'s reason.
+   * @throws CommandRefused: nothing is heard of the run (`unknown_run`); ClientClosed: the run was closed;
+   * the client's error, if that is over before; `options.signal`'s reason.
    */
   wait(options: { signal?: AbortSignal } = {}): Promise<RunState> {
     return this.until((state) => ENDED.has(state.status), options);
@@ -82,9 +82,14 @@ export class Run {
       const look = (): void => {
         const { problem } = this.current;
         const lost = problem === undefined ? null : new CommandRefused(problem.code, problem.message);
-        const over = holds(this.current)
-          ? undefined
-          : (this.#over ?? lost ?? (signal?.aborted ? (signal.reason as Error) : null));
+        let over: Error | null | undefined = null;
+        try {
+          over = holds(this.current)
+            ? undefined
+            : (this.#over ?? lost ?? (signal?.aborted ? (signal.reason as Error) : null));
+        } catch (error) {
+          over = error as Error;
+        }
         if (over === null) return;
         off();
         signal?.removeEventListener("abort", look);
@@ -126,7 +131,9 @@ export class Run {
   close(): void {
     if (this.#references === 0) return;
     this.#references -= 1;
-    if (this.#references === 0) this.#home.forget(this);
+    if (this.#references > 0) return;
+    this.#home.forget(this);
+    this.end(this.#over ?? new ClientClosed("the run was closed, and nothing is heard of it any more"));
   }
 
   // For its client.
@@ -171,7 +178,7 @@ export class Run {
     this.#changed();
   }
 
-  /** The client is over. */
+  /** Nothing is heard any more: the client is over, or the run was closed. */
   end(error: Error): void {
     this.#over = error;
     this.#changed();

@@ -32,9 +32,15 @@ export class MessageLog {
   #chars = 0;
   #number = 0;
 
-  /** @param limit entries at most. */
-  constructor(limit: number) {
+  readonly #report: (error: unknown) => void;
+
+  /**
+   * @param limit entries at most.
+   * @param report told what a listener threw.
+   */
+  constructor(limit: number, report: (error: unknown) => void = console.error) {
     this.#limit = limit;
+    this.#report = report;
   }
 
   /** What is kept, oldest first; a copy. */
@@ -71,7 +77,7 @@ export class MessageLog {
       this.#first += 1;
     }
     // Cut off what was dropped, now and then: a shift for each entry would cost as much as the log is long.
-    if (this.#first > this.#limit) {
+    if (2 * this.#first > this.#entries.length) {
       this.#entries = this.#entries.slice(this.#first);
       this.#first = 0;
     }
@@ -80,7 +86,13 @@ export class MessageLog {
   }
 
   #tell(entry: LogEntry | null): void {
-    for (const listener of this.#listeners) listener(entry);
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(entry);
+      } catch (error) {
+        this.#report(error);
+      }
+    }
   }
 }
 
