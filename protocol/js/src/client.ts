@@ -77,6 +77,8 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
   readonly #beats = new Map<string, number>();
   readonly #home: RunHome;
   readonly #upkeep: Upkeep;
+  /** Run id → when its graph is asked for again. */
+  readonly #again = new Map<string, ReturnType<typeof setTimeout>>();
   /** Calls off what the client itself asks over HTTP. */
   readonly #called = new AbortController();
   #kinds: Promise<string[]> | undefined;
@@ -384,6 +386,8 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
   #forget(run: Run): void {
     this.#runs.delete(run.runId);
     this.#graphs.delete(run.runId);
+    clearTimeout(this.#again.get(run.runId));
+    this.#again.delete(run.runId);
     if (this.state !== "closed") this.#following.detach(run.runId);
   }
 
@@ -393,8 +397,10 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
     this.graph(run.runId).then(
       (graph) => run.setGraph(graph),
       () => {
-        if (tries < GRAPH_TRIES && this.failure === null) {
-          setTimeout(() => this.#loadGraph(run, tries + 1), GRAPH_DELAY_MS * 2 ** tries);
+        if (tries < GRAPH_TRIES && this.failure === null && this.#runs.get(run.runId) === run) {
+          const timer = setTimeout(() => this.#loadGraph(run, tries + 1), GRAPH_DELAY_MS * 2 ** tries);
+          clearTimeout(this.#again.get(run.runId));
+          this.#again.set(run.runId, timer);
         }
       },
     );
@@ -461,6 +467,8 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
 
   #ended(failure: CallboardError): void {
     this.#called.abort(failure);
+    for (const timer of this.#again.values()) clearTimeout(timer);
+    this.#again.clear();
     this.#asking.end(() => failure);
     for (const run of this.#runs.values()) run.end(failure);
     for (const stream of this.#streams) stream.end();

@@ -1,9 +1,11 @@
 // When a connection is cut, when it is not, and what is left of it when its client is closed: nothing.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo, Server } from "node:net";
 import { test, type TestContext } from "node:test";
+import { promisify } from "node:util";
 import { WebSocket, WebSocketServer } from "ws";
 import { addressOf } from "../src/address.js";
 import type { Socket, SocketClass } from "../src/index.js";
@@ -94,6 +96,20 @@ test("a closed client calls its own questions over HTTP off", async (t) => {
   it.close();
   await eventually(() => [...asked.values()].every(({ socket }) => socket.destroyed));
   assert.equal(run.current.graph, undefined);
+});
+
+test("nothing of a closed client keeps a process alive", async () => {
+  const script = `
+    import { connect } from ${JSON.stringify(new URL("../src/index.js", import.meta.url).href)};
+    const client = connect("ws://127.0.0.1:9");
+    client.run("r").subscribe(() => undefined);
+    client.status().catch(() => undefined);
+    setTimeout(() => { client.close(); console.log(performance.now()); }, 1_000);
+    process.on("exit", () => console.log(performance.now()));
+  `;
+  const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script]);
+  const [closedAt = 0, endedAt = Infinity] = stdout.trim().split("\n").map(Number);
+  assert.ok(endedAt - closedAt < 500, `${endedAt - closedAt} ms`);
 });
 
 async function listen(t: TestContext, server: Server): Promise<void> {
