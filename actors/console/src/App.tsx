@@ -5,6 +5,7 @@ import { MessagesPage } from "./messages/MessagesPage";
 import { ReplayPage } from "./replay/ReplayPage";
 import { RunPage } from "./run/RunPage";
 import { RunsPage } from "./runs/RunsPage";
+import { CrashBoundary } from "./shell/CrashBoundary";
 import { Header } from "./shell/Header";
 import { NotFound } from "./shell/NotFound";
 import { TokenForm } from "./shell/TokenForm";
@@ -30,7 +31,9 @@ export function App() {
       </a>
       <Header route={route} />
       <main id="content" tabIndex={-1}>
-        <Page route={route} />
+        <CrashBoundary of={`${route.page} ${"runId" in route ? route.runId : ""}`}>
+          <Page route={route} />
+        </CrashBoundary>
       </main>
     </div>
   );

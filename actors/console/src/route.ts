@@ -62,7 +62,8 @@ function subscribe(listener: () => void): () => void {
   return () => window.removeEventListener("hashchange", listener);
 }
 
-function decode(part: string): string {
+/** A part of a path as it is meant; as it is where it was not encoded. */
+export function decode(part: string): string {
   try {
     return decodeURIComponent(part);
   } catch {

@@ -97,7 +97,7 @@ export class CanvasStore {
 
   /** The view of a node; the same object while nothing in it changes. */
   node(id: string): NodeView {
-    const state = this.#source.current.nodes[id];
+    const state = ofOwn(this.#source.current.nodes, id);
     const selected = this.#marks.selected === id;
     const breakpoint = this.#marks.breakpoints.has(id);
     const held = this.#marks.held === id;
@@ -120,7 +120,7 @@ export class CanvasStore {
 
   /** What became of an edge. */
   edge(id: string): EdgeState {
-    return this.#source.current.edges[id] ?? "open";
+    return ofOwn(this.#source.current.edges, id) ?? "open";
   }
 
   /** What is wrong with an edge. */
@@ -131,6 +131,11 @@ export class CanvasStore {
   #tell(): void {
     for (const listener of this.#listeners) listener();
   }
+}
+
+/** A value by an id, which may be the name of what every object has: `constructor`. */
+export function ofOwn<T>(values: Readonly<Record<string, T>>, id: string): T | undefined {
+  return Object.hasOwn(values, id) ? values[id] : undefined;
 }
 
 /** The store of the canvas that a component is in. */

@@ -175,12 +175,14 @@ function byDagre(ids: readonly string[], pairs: readonly (readonly [string, stri
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: "LR", nodesep: NODE_GAP, ranksep: LAYER_GAP });
   graph.setDefaultEdgeLabel(() => ({}));
-  for (const id of ids) graph.setNode(id, { ...NODE_SIZE });
-  for (const [from, to] of pairs) graph.setEdge(from, to);
+  // By names of our own: dagre keeps nodes in plain objects, where a `constructor` is already.
+  const names = new Map(ids.map((id, index) => [id, `n${index}`]));
+  for (const name of names.values()) graph.setNode(name, { ...NODE_SIZE });
+  for (const [from, to] of pairs) graph.setEdge(names.get(from)!, names.get(to)!);
   dagre.layout(graph);
   return new Map(
     ids.map((id) => {
-      const { x, y } = graph.node(id) as unknown as Point;
+      const { x, y } = graph.node(names.get(id)!) as unknown as Point;
       return [id, { x: x - NODE_SIZE.width / 2, y: y - NODE_SIZE.height / 2 }];
     }),
   );

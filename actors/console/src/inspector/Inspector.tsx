@@ -11,6 +11,7 @@
 import type { Json, NodeState, Run } from "callboard";
 import { useEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from "react";
 import { reasonWords, signOf, statusWords } from "../canvas/sign";
+import { ofOwn } from "../canvas/source";
 import { StatusIcon, type Sign } from "../canvas/StatusIcon";
 import { canvasText } from "../canvas/text";
 import { CopyButton } from "../copy/CopyButton";
@@ -42,7 +43,7 @@ export function Inspector({ run, node, breakpoint, held, onBreakpoint, onClose }
   const t = useText(inspectorText);
   const client = useClient();
   const runId = run.current.runId;
-  const state = useOfRun(run, (current) => current.nodes[node.id]);
+  const state = useOfRun(run, (current) => ofOwn(current.nodes, node.id));
   const [iteration, setIteration] = useState<readonly number[] | null>(null);
   const { value, problem } = useDetails(client, runId, node.id, iteration, state?.seq ?? 0);
   const { heading, close } = useFocus(onClose);

@@ -3,6 +3,7 @@ import { useMemo } from "react";
 import { useText } from "../i18n";
 import { Picture } from "../picture/Picture";
 import { artifactPath, isPicture, useArtifacts } from "../run/artifacts";
+import { decode } from "../route";
 import { useClient } from "../session";
 import { Section } from "./Inspector";
 import { inspectorText } from "./text";
@@ -57,7 +58,7 @@ function namedIn(result: Json, runId: string): readonly string[] {
   const names: string[] = [];
   const look = (value: Json): void => {
     if (typeof value === "string" && value.startsWith(prefix))
-      names.push(decodeURIComponent(value.slice(prefix.length)));
+      names.push(decode(value.slice(prefix.length)));
     else if (typeof value === "object" && value !== null)
       Object.values(value).forEach((inner) => look(inner as Json));
   };

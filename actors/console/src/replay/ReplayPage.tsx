@@ -9,7 +9,7 @@
 import { ENDED, type RunEvent, type RunState } from "callboard";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Canvas } from "../canvas/Canvas";
-import { NO_MARKS, type CanvasSource, type Marks } from "../canvas/source";
+import { NO_MARKS, ofOwn, type CanvasSource, type Marks } from "../canvas/source";
 import { formatInstant } from "../format";
 import { drawable } from "../graph/model";
 import { useText } from "../i18n";
@@ -201,7 +201,7 @@ function Happened({ event }: { event: RunEvent }) {
 
 function NodeThen({ state, nodeId, onClose }: { state: RunState; nodeId: string; onClose: () => void }) {
   const t = useText(replayText);
-  const node = Object.hasOwn(state.nodes, nodeId) ? state.nodes[nodeId] : undefined;
+  const node = ofOwn(state.nodes, nodeId);
   return (
     <>
       <h2 data-testid="replay-node">{t.node(nodeId)}</h2>
