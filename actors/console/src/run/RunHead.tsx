@@ -15,7 +15,7 @@ import { runText } from "./text";
 
 const MOST_NAMED = 3;
 
-/** The head. `data-testid`: `run-status` (`data-status`), `run-cause`, `run-summary`, `run-error`, `refusal`, `asked`. */
+/** The head. `data-testid`: `run-status` (`data-status`), `run-cause`, `run-summary`, `run-error`, `lost`, `refusal`, `asked`. */
 export function RunHead(props: {
   readonly run: Run;
   readonly steering: Steering;
@@ -50,7 +50,7 @@ export function RunHead(props: {
         )}
       </div>
       <div className="run-controls" role="group" aria-label={t.controls}>
-        <RunControls status={status} steering={steering} />
+        {state.problem === undefined && <RunControls status={status} steering={steering} />}
         <a className="button" href={replayAddress(state.runId)}>
           {t.replay}
         </a>
@@ -60,6 +60,11 @@ export function RunHead(props: {
           </a>
         )}
       </div>
+      {state.problem !== undefined && (
+        <p className="run-refusal" role="alert" data-testid="lost">
+          {state.problem.code === "unknown_run" ? t.lost : t.unheard(state.problem.message)}
+        </p>
+      )}
       {steering.asked !== null && (
         <p className="run-asked muted" data-testid="asked">
           {t.asked[steering.asked]} {away && t.queued}

@@ -55,9 +55,10 @@ function FollowedRun({ run, selected }: { run: Run; selected: string | null }) {
     () => ({ ...NO_MARKS, selected, breakpoints: new Set(breakpoints), held }),
     [selected, breakpoints, held],
   );
-  const onBreakpoint = ended ? undefined : toggle;
-  useTitle(workflowId);
-  if (problem !== undefined && !known) {
+  const onBreakpoint = ended || problem !== undefined ? undefined : toggle;
+  const unknown = problem !== undefined && !known;
+  useTitle(unknown ? t.unknown : workflowId);
+  if (unknown) {
     return (
       <section className="page narrow">
         <h1>{t.unknown}</h1>
@@ -135,9 +136,9 @@ function select(id: string | null): void {
   replaceQuery({ node: id ?? "" });
 }
 
-function useTitle(workflowId: string): void {
+function useTitle(title: string): void {
   useEffect(() => {
-    if (workflowId === "") return;
-    document.title = `${workflowId} – callboard`;
-  }, [workflowId]);
+    if (title === "") return;
+    document.title = `${title} – callboard`;
+  }, [title]);
 }

@@ -68,6 +68,8 @@ export const runText = texts(
     abandoned: (what: string) => `still running, and cannot be ended: ${what}`,
     unknown: "There is no such run",
     unknownLead: (id: string) => `The server knows no run ${id}. Its history may have been trimmed.`,
+    lost: "The server does not know this run any more. This is how it stood when it was last heard of.",
+    unheard: (message: string) => `The run can not be followed: ${message}`,
     loading: "Fetching the run…",
     noGraph:
       "The server does not know this run's graph any more; the table of nodes shows what became of each.",
@@ -169,6 +171,8 @@ export const runText = texts(
     abandoned: (what) => `仍在运行且无法结束：${what}`,
     unknown: "没有这个运行",
     unknownLead: (id) => `服务器不知道运行 ${id}。它的历史可能已被清理。`,
+    lost: "服务器已不知道这个运行。这里是最后一次得知的状态。",
+    unheard: (message) => `无法跟踪这个运行：${message}`,
     loading: "正在获取运行…",
     noGraph: "服务器已不知道此运行的图；节点表仍显示每个节点的结果。",
     announce: (workflow, status) => `${workflow}:${status}`,
