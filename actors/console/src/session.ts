@@ -24,6 +24,27 @@ export const RUN_LOG_LIMIT = 10_000;
 
 const TOKEN = "callboard.token";
 const SESSION = "callboard.session";
+/** What a server takes for a token; a header can not carry everything else, and asking without it says as much. */
+const TOKENS = /^[!-~]+$/;
+
+/** What this tab keeps; in a browser that keeps nothing, as some are told, for as long as the page lives. */
+const kept = {
+  read(name: string): string | null {
+    try {
+      return sessionStorage.getItem(name);
+    } catch {
+      return null;
+    }
+  },
+  write(name: string, value: string | null): void {
+    try {
+      if (value === null) sessionStorage.removeItem(name);
+      else sessionStorage.setItem(name, value);
+    } catch {
+      // The token is asked for after a reload, and the session is another one.
+    }
+  },
+};
 
 const listeners = new Set<() => void>();
 let state: SessionState = { is: "asking" };
@@ -50,12 +71,12 @@ export async function openSession(): Promise<void> {
     address.searchParams.delete("token");
     history.replaceState(history.state, "", address);
   }
-  await enter(given ?? sessionStorage.getItem(TOKEN) ?? undefined);
+  await enter(given ?? kept.read(TOKEN) ?? undefined);
 }
 
 /** Tries a token that the visitor typed. */
 export async function submitToken(typed: string): Promise<void> {
-  await enter(typed);
+  await enter(typed.trim());
 }
 
 async function enter(next: string | undefined): Promise<void> {
@@ -65,7 +86,7 @@ async function enter(next: string | undefined): Promise<void> {
     return;
   }
   token = next;
-  if (next !== undefined) sessionStorage.setItem(TOKEN, next);
+  if (next !== undefined) kept.write(TOKEN, next);
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const client = connect(`${scheme}://${location.host}`, {
     dialect: "camel",
@@ -75,7 +96,8 @@ async function enter(next: string | undefined): Promise<void> {
     ...(next === undefined ? {} : { token: next }),
   });
   client.on("state", () => {
-    if (client.state === "away") void askAgain(client);
+    // It is closed when it was the first to hear that the token is another one now.
+    if (client.state === "away" || client.state === "closed") void askAgain(client);
   });
   set({ is: "open", client });
 }
@@ -83,14 +105,14 @@ async function enter(next: string | undefined): Promise<void> {
 async function askAgain(client: Client): Promise<void> {
   if ((await isRefused(token)) && state.is === "open" && state.client === client) {
     closeClient();
-    set({ is: "token", wrong: true });
+    set({ is: "token", wrong: token !== undefined });
   }
 }
 
 /** Whether the server answers, and wants another token than this one. One that does not answer refuses nobody. */
 async function isRefused(with_: string | undefined): Promise<boolean> {
   try {
-    const headers: HeadersInit = with_ === undefined ? {} : { Authorization: `Bearer ${with_}` };
+    const headers: HeadersInit = with_ !== undefined && TOKENS.test(with_) ? { Authorization: `Bearer ${with_}` } : {};
     return (await fetch("/health", { headers })).status === 401;
   } catch {
     return false;
@@ -104,8 +126,8 @@ function closeClient(): void {
 let id: string | undefined;
 
 function sessionId(): string {
-  id ??= sessionStorage.getItem(SESSION) ?? `console-${randomName()}`;
-  sessionStorage.removeItem(SESSION);
+  id ??= kept.read(SESSION) ?? `console-${randomName()}`;
+  kept.write(SESSION, null);
   return id;
 }
 
@@ -116,10 +138,10 @@ function randomName(): string {
 }
 
 window.addEventListener("pagehide", () => {
-  if (id !== undefined) sessionStorage.setItem(SESSION, id);
+  if (id !== undefined) kept.write(SESSION, id);
 });
 window.addEventListener("pageshow", (event) => {
-  if (event.persisted) sessionStorage.removeItem(SESSION);
+  if (event.persisted) kept.write(SESSION, null);
 });
 
 function set(next: SessionState): void {

@@ -14,7 +14,7 @@ export function TokenForm({ wrong }: { wrong: boolean }) {
         className="panel token-form"
         onSubmit={(event) => {
           event.preventDefault();
-          if (typed !== "") void submitToken(typed);
+          if (typed.trim() !== "") void submitToken(typed);
         }}
       >
         <h1>{t.tokenTitle}</h1>
