@@ -179,6 +179,12 @@ function filterOf(query: URLSearchParams): Filter {
 /** A text that is typed, handed on when the hand rests. */
 function useTyped(value: string, hand: (value: string) => void): [string, (value: string) => void] {
   const [typed, setTyped] = useState(value);
+  const [before, setBefore] = useState(value);
+  if (before !== value) {
+    // By an address that somebody went to, unless it is what was typed here.
+    setBefore(value);
+    if (value !== typed.trim()) setTyped(value);
+  }
   useEffect(() => {
     if (typed === value) return;
     const timer = setTimeout(() => hand(typed.trim()), TYPED_MS);
