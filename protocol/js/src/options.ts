@@ -17,7 +17,7 @@ export interface ClientEvents extends Messages {
 export interface ConnectOptions {
   /** The spelling on the wire; a user does not notice. Default: camel. */
   dialect?: DialectName;
-  /** What the server wants to be told, if it does. */
+  /** What the server wants to be told, if it does. Default: the `token` in the query of the URL. */
   token?: string;
   /** Makes requests of this client those of an earlier one. Default: one that nobody can guess. */
   sessionId?: string;
