@@ -283,6 +283,7 @@ test("the log keeps the newest messages both ways, and tells of each", async (t)
   const cleared: unknown[] = [];
   it.log.subscribe((entry) => void (entry === null && cleared.push(entry)));
   await (await it.startWorkflow(SHORT, { config: FAST })).wait();
+  await eventually(() => it.statistics().rtt !== null);
   const entries = it.log.entries();
   assert.equal(entries.length, 10);
   assert.ok(
