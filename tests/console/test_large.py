@@ -70,3 +70,24 @@ def test_a_thousand_nodes_stay_responsive(server, open_console, capsys):
     everything.click()
     console.agrees(run_id)
     assert len(console.drawn()[0]) == CHAINS * LENGTH + 1
+
+
+def test_ten_thousand_nodes_can_be_looked_at(server, open_console):
+    """Of so many never all are drawn at once; the map has them, and leads to any."""
+    server.start()
+    names = [f"n{number}" for number in range(10_000)]
+    nodes = [node("s", "start"), *(node(name, "log", message="hm") for name in names)]
+    edges = [edge(name, after) for name, after in zip(["s"] * 100 + names, names, strict=False)]
+    run_id = server.run({"workflow_id": "huge", "nodes": nodes, "edges": edges, "config": {"breakpoints": ["s"]}})
+    console = open_console(f"/runs/{run_id}")
+    drawn = console.page.locator(".react-flow__node")
+    console.page.get_by_role("button", name="Show everything").click()
+    expect(drawn.first).to_be_attached()
+    assert 200 < drawn.count() < 5_000
+    expect(console.page.locator(".map-node")).to_have_count(len(nodes))
+    console.find("control-resume").click()
+    expect(console.find("run-status")).to_have_attribute("data-status", "completed", timeout=60_000)
+    console.page.get_by_role("searchbox").fill(names[-1])
+    console.find(f"row-{names[-1]}").get_by_role("button").first.click()
+    expect(console.find(f"node-{names[-1]}")).to_have_attribute("data-status", "success")
+    expect(console.find("inspector")).to_have_attribute("data-node", names[-1])

@@ -51,6 +51,11 @@ export interface CanvasProps {
 const MANY_NODES = 200;
 /** A map of fewer nodes than these would only cover some of them. */
 const FEW_NODES = 24;
+/** From so many nodes on the whole is on the map only: to draw them all at once takes a browser half a minute. */
+const HUGE = 3000;
+/** The smallest zoom: of a graph that is drawn as a whole, and of one where some 2,000 nodes at a time are enough. */
+const LEAST_ZOOM = 0.02;
+const LEAST_ZOOM_OF_HUGE = 0.12;
 /** Below this zoom nobody can read the words. */
 const FAR = 0.42;
 const FIT = { padding: 0.08, maxZoom: 1.1 };
@@ -89,7 +94,7 @@ function Drawing({ graph, source, marks = NO_MARKS, onSelect, onBreakpoint }: Ca
             colorMode={scheme}
             fitView
             fitViewOptions={FIT}
-            minZoom={0.02}
+            minZoom={graph.nodes.length > HUGE ? LEAST_ZOOM_OF_HUGE : LEAST_ZOOM}
             maxZoom={2}
             nodesConnectable={false}
             nodesFocusable={false}
