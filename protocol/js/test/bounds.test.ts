@@ -6,8 +6,8 @@ import type { AddressInfo } from "node:net";
 import { before, test, type TestContext } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { WebSocketServer } from "ws";
 import { Http, MessageLog, type Message } from "../src/index.js";
+import { serve } from "./scripted.js";
 import { client, edge, node, Site } from "./site.js";
 import { chain } from "./watched.js";
 
@@ -66,16 +66,6 @@ test("a run is asked for its graph when the server has it, not while it is being
 });
 
 test("runs that were heard of and never ended are forgotten, the oldest first", async (t) => {
-  const server = new WebSocketServer({
-    port: 0,
-    host: "127.0.0.1",
-    handleProtocols: (offered) => [...offered][0] ?? false,
-  });
-  await new Promise((resolve) => server.once("listening", resolve));
-  t.after(() => {
-    for (const socket of server.clients) socket.terminate();
-    server.close();
-  });
   const line = (run: number): object => ({
     id: `r${run}:2`,
     type: "execution.log",
@@ -85,7 +75,7 @@ test("runs that were heard of and never ended are forgotten, the oldest first", 
     seq: 2,
     payload: { level: "info", message: "" },
   });
-  server.on("connection", (socket) => {
+  const server = await serve(t, (socket) => {
     socket.send(JSON.stringify(Array.from({ length: 5_000 }, (_, run) => line(run))));
     socket.send(JSON.stringify([line(4_999), line(0), { type: "last" }]));
   });

@@ -3,9 +3,9 @@
 import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
 import { before, test, type TestContext } from "node:test";
-import { WebSocketServer } from "ws";
 import type { Client, Message } from "../src/index.js";
 import { Proxy } from "./proxy.js";
+import { serve } from "./scripted.js";
 import { client, edge, node, Site } from "./site.js";
 import { chain, eventually, seqsOf, upTo } from "./watched.js";
 
@@ -77,18 +77,8 @@ test("runs that are over and closed leave no subscription behind", async (t) => 
 });
 
 test("while a run is being started, nothing of its workflow is called off", async (t) => {
-  const server = new WebSocketServer({
-    port: 0,
-    host: "127.0.0.1",
-    handleProtocols: (offered) => [...offered][0] ?? false,
-  });
-  await new Promise((resolve) => server.once("listening", resolve));
-  t.after(() => {
-    for (const socket of server.clients) socket.terminate();
-    server.close();
-  });
   const said: string[] = [];
-  server.on("connection", (socket) =>
+  const server = await serve(t, (socket) =>
     socket.on("message", (data) => {
       const command = JSON.parse(String(data)) as { id: string; type: string; workflowId: string };
       said.push(`${command.type} ${command.workflowId}`);

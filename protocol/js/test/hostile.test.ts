@@ -5,6 +5,7 @@ import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 import { WebSocketServer, type WebSocket } from "ws";
 import { connect, type Client, type DialectName, type Message, type StateChange } from "../src/index.js";
+import { serve } from "./scripted.js";
 import { eventually } from "./watched.js";
 
 const EVENT = { id: "r:1", type: "node.success", timestamp: 1, workflowId: "w", runId: "r", seq: 1 };
@@ -250,21 +251,6 @@ test("a server that neither sends what is missing nor resets is left alone for a
   assert.equal(asked, 5);
   assert.equal(run.current.lastSeq, 0);
 });
-
-async function serve(t: TestContext, peer: (socket: WebSocket) => void): Promise<WebSocketServer> {
-  const server = new WebSocketServer({
-    port: 0,
-    host: "127.0.0.1",
-    handleProtocols: (offered) => [...offered][0] ?? false,
-  });
-  await new Promise((resolve) => server.once("listening", resolve));
-  server.on("connection", peer);
-  t.after(() => {
-    for (const socket of server.clients) socket.terminate();
-    server.close();
-  });
-  return server;
-}
 
 function client(t: TestContext, server: WebSocketServer, dialect: DialectName = "camel"): Client {
   const it = connect(`ws://127.0.0.1:${(server.address() as AddressInfo).port}`, {

@@ -6,10 +6,11 @@ import { createServer, type IncomingMessage } from "node:http";
 import type { AddressInfo, Server } from "node:net";
 import { test, type TestContext } from "node:test";
 import { promisify } from "node:util";
-import { WebSocket, WebSocketServer } from "ws";
+import { WebSocket } from "ws";
 import { addressOf } from "../src/address.js";
 import type { Socket, SocketClass } from "../src/index.js";
 import { Link } from "../src/link.js";
+import { serve } from "./scripted.js";
 import { client } from "./site.js";
 import { eventually } from "./watched.js";
 
@@ -59,17 +60,7 @@ test("a live connection is not cut by timers that come late, nor by a clock that
 });
 
 test("a closed client waits for no server that does not answer its closing", async (t) => {
-  const server = new WebSocketServer({
-    port: 0,
-    host: "127.0.0.1",
-    handleProtocols: (offered) => [...offered][0] ?? false,
-  });
-  await new Promise((resolve) => server.once("listening", resolve));
-  t.after(() => {
-    for (const socket of server.clients) socket.terminate();
-    server.close();
-  });
-  server.on("connection", (socket) => socket.pause());
+  const server = await serve(t, (socket) => socket.pause());
   let made: WebSocket | undefined;
   class Watched extends WebSocket {
     constructor(url: string, protocols: string[]) {
