@@ -3,11 +3,18 @@
  *
  * Theory of operation: the server is told the whole new set each time, and what is shown is what the server told of it.
  * Whoever clicks twice in a row is ahead of that, so the next set is made from the last one that was asked for, until
- * its event has come or it was refused.
+ * its event has come, or that of somebody else's after it, or it was refused.
  */
 import type { Run } from "callboard";
 import { useCallback, useEffect, useRef } from "react";
 import { useOfRun } from "./run";
+
+/** A set that was asked for. */
+interface Wanted {
+  readonly nodeIds: readonly string[];
+  /** By the server, though nothing was told of it yet. */
+  accepted: boolean;
+}
 
 /** The breakpoints of a run, and how to set or remove the one at a node. `set` resolves to whether it was accepted. */
 export function useBreakpoints(
@@ -15,17 +22,22 @@ export function useBreakpoints(
   set: (nodeIds: readonly string[]) => Promise<boolean>,
 ): { readonly breakpoints: readonly string[]; readonly toggle: (nodeId: string) => void } {
   const breakpoints = useOfRun(run, (state) => state.breakpoints);
-  const wanted = useRef<readonly string[] | null>(null);
+  const wanted = useRef<Wanted | null>(null);
   useEffect(() => {
-    if (wanted.current !== null && isSame(wanted.current, breakpoints)) wanted.current = null;
+    const asked = wanted.current;
+    if (asked !== null && (asked.accepted || isSame(asked.nodeIds, breakpoints))) wanted.current = null;
   }, [breakpoints]);
   const toggle = useCallback(
     (nodeId: string) => {
-      const before = wanted.current ?? run.current.breakpoints;
+      const before = wanted.current?.nodeIds ?? run.current.breakpoints;
       const next = before.includes(nodeId) ? before.filter((other) => other !== nodeId) : [...before, nodeId];
-      wanted.current = next;
+      const asked: Wanted = { nodeIds: next, accepted: false };
+      wanted.current = asked;
       void set(next).then((accepted) => {
-        if (!accepted && wanted.current === next) wanted.current = null;
+        if (wanted.current !== asked) return;
+        // The reply comes before the event: what is told from now on is this set, or a newer one.
+        if (!accepted || isSame(next, run.current.breakpoints)) wanted.current = null;
+        else asked.accepted = true;
       });
     },
     [run, set],
