@@ -93,3 +93,22 @@ def test_the_field_of_a_filter_is_empty_when_the_address_has_none(server, open_c
     console.page.get_by_role("link", name="Runs", exact=True).click()
     expect(rows).to_have_count(2)
     expect(field).to_have_value("")
+
+
+def test_what_was_set_by_hand_outlives_an_edit_of_the_text(server, open_console):
+    """Breakpoints and fields are lost neither by a key nor by a text that is no JSON for a while."""
+    console = open_console("/new")
+    text = console.find("workflow-text")
+    graph = {"nodes": [node("s", "start"), node("v", "log")], "edges": [edge("s", "v")]}
+    text.fill(json.dumps(graph))
+    console.find("breakpoint-v").click()
+    console.find("setting-workflow-id").fill("mine")
+    text.press("ControlOrMeta+End")
+    text.press("Backspace")
+    expect(console.page.get_by_role("alert")).to_contain_text("no JSON")
+    text.press("}")
+    expect(console.find("node-v")).to_have_attribute("data-breakpoint", "true")
+    expect(console.find("setting-workflow-id")).to_have_value("mine")
+    text.fill(json.dumps({**graph, "workflow_id": "yours", "config": {"breakpoints": ["s"]}}))
+    expect(console.find("setting-workflow-id")).to_have_value("yours")
+    expect(console.find("node-v")).not_to_have_attribute("data-breakpoint", "true")

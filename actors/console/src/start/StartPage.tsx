@@ -18,7 +18,7 @@ import {
   type Problem,
 } from "callboard";
 import { useClientState } from "callboard/react";
-import { useCallback, useDeferredValue, useEffect, useMemo, useState } from "react";
+import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { Canvas } from "../canvas/Canvas";
 import { NO_MARKS, NOTHING_RUNS, type Marks } from "../canvas/source";
 import { formatBytes } from "../format";
@@ -39,7 +39,12 @@ import { startText } from "./text";
 /** Characters; a longer text is told by its name and size, for a field of that size makes every key slow. */
 const MOST_SHOWN = 400_000;
 
-type Text = { readonly text: string; readonly name: string };
+type Text = {
+  readonly text: string;
+  readonly name: string;
+  /** Another one for another workflow; the same while one is edited. */
+  readonly edition: number;
+};
 type Refusal = {
   readonly of: Pasted;
   readonly message: string;
@@ -53,7 +58,7 @@ export function StartPage({ fromRun }: { fromRun: string | null }) {
   const client = useClient();
   const away = useClientState(client).state === "away";
   const kinds = useKinds(client);
-  const [source, setSource] = useState<Text>({ text: "", name: "" });
+  const [source, setSource] = useState<Text>({ text: "", name: "", edition: 0 });
   const [notice, setNotice] = useState<string | null>(null);
   const [settings, setSettings] = useState(NO_SETTINGS);
   const [breakpoints, setBreakpoints] = useState<ReadonlySet<string>>(new Set());
@@ -61,7 +66,7 @@ export function StartPage({ fromRun }: { fromRun: string | null }) {
   const [starting, setStarting] = useState(false);
   const [refusal, setRefusal] = useState<Refusal | null>(null);
 
-  const text = useDeferredValue(source.text);
+  const { text, edition } = useDeferredValue(source);
   const read = useMemo(() => (text.trim() === "" ? null : readPasted(text)), [text]);
   const pasted = read !== null && "pasted" in read ? read.pasted : null;
   const graph = useMemo(
@@ -78,9 +83,13 @@ export function StartPage({ fromRun }: { fromRun: string | null }) {
     [...breakpoints].filter((id) => graph?.nodes.some((node) => node.id === id)),
   );
 
-  // What came with the workflow is put into the fields.
+  // What came with the workflow is put into the fields; what was put there by hand outlives an edit of the rest.
+  const brought = useRef("");
   useEffect(() => {
     if (pasted === null) return;
+    const brings = JSON.stringify([edition, pasted.workflowId, pasted.config]);
+    if (brought.current === brings) return;
+    brought.current = brings;
     setSettings(settingsOf(pasted.workflowId, pasted.config));
     const said = pasted.config.breakpoints;
     setBreakpoints(new Set(Array.isArray(said) ? said.map(String) : []));
@@ -90,7 +99,12 @@ export function StartPage({ fromRun }: { fromRun: string | null }) {
   const accept = useCallback((text: string, name: string) => {
     setNotice(null);
     setRefusal(null);
-    setSource({ text, name });
+    setSource(({ edition }) => ({ text, name, edition: edition + 1 }));
+  }, []);
+  const edit = useCallback((text: string) => {
+    setNotice(null);
+    setRefusal(null);
+    setSource(({ edition }) => ({ text, name: "", edition }));
   }, []);
   const open = useCallback(
     (file: File) => {
@@ -151,6 +165,7 @@ export function StartPage({ fromRun }: { fromRun: string | null }) {
         <SourceField
           source={source}
           onText={(text) => accept(text, "")}
+          onEdit={edit}
           onFile={open}
           fault={faultOf(read)}
         />
@@ -217,10 +232,11 @@ export function StartPage({ fromRun }: { fromRun: string | null }) {
 function SourceField(props: {
   readonly source: Text;
   readonly onText: (text: string) => void;
+  readonly onEdit: (text: string) => void;
   readonly onFile: (file: File) => void;
   readonly fault: PasteFault | null;
 }) {
-  const { source, onText, onFile, fault } = props;
+  const { source, onText, onEdit, onFile, fault } = props;
   const t = useText(startText);
   return (
     <div className="source-field">
@@ -238,7 +254,7 @@ function SourceField(props: {
           value={source.text}
           aria-invalid={fault !== null}
           aria-describedby={fault === null ? undefined : "workflow-fault"}
-          onChange={(event) => onText(event.target.value)}
+          onChange={(event) => onEdit(event.target.value)}
         />
       )}
       {fault !== null && (
