@@ -67,7 +67,7 @@ export const startText = texts(
     workflow: "工作流（JSON）",
     placeholder: '{ "nodes": [ … ], "edges": [ … ] }',
     choose: "选择文件…",
-    drop: "松开即可：文件在此读取，启动时才会发送",
+    drop: "松开即可：工作流会画在这里，并由服务器检查",
     example: "示例",
     clear: "清空",
     loaded: (name, size) => `${name}(${size})`,
