@@ -45,6 +45,7 @@ class Tasks(trio.abc.Instrument):
     def __init__(self) -> None:
         self.spawned: Counter[str] = Counter()
         self.steps: Counter[str] = Counter()
+        self.seconds = 0.0
 
     def task_spawned(self, task: trio.lowlevel.Task) -> None:
         self.spawned[_kind(task)] += 1
@@ -163,7 +164,9 @@ async def tasks_of(shape: Callable[[int], Graph], nodes: int) -> Tasks:
     async with served(["snake"]) as house:
         await house.play(quick(shape, 2))
         trio.lowlevel.add_instrument(tasks)
+        began = trio.current_time()
         await house.play(quick(shape, nodes))
+        tasks.seconds = trio.current_time() - began
         trio.lowlevel.remove_instrument(tasks)
     return tasks
 
@@ -175,8 +178,8 @@ async def test_a_node_is_one_task_of_one_step(shape, wakes):
     assert many.spawned - few.spawned == {"node": MANY - FEW}
     assert many.steps["node"] - few.steps["node"] == MANY - FEW
     assert many.steps["run"] - few.steps["run"] <= (MANY - FEW) * wakes
-    # Once per millisecond, which is no count: but not once for each event.
-    assert many.steps["flush_always"] < MANY
+    # Once per millisecond, which is no count: but not once for each event, unless those are slower.
+    assert many.steps["flush_always"] < max(MANY, 2_000 * many.seconds)
     # Nobody's outbox was full, so the writers slept.
     assert many.steps["writer"] - few.steps["writer"] <= 2
 
