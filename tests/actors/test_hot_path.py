@@ -32,6 +32,8 @@ from tests.bench.graphs import Graph, chain, wide
 
 FEW, MANY = 50, 150
 
+pytestmark = pytest.mark.no_cover
+
 PING = 0x89
 """RFC 6455, 5.2: the first byte of a ping."""
 

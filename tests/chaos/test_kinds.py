@@ -18,6 +18,8 @@ from protocol.states import NodeStatus
 from tests.chaos.live import Strike, strikes
 from tests.site import open_site, page
 
+pytestmark = pytest.mark.no_cover
+
 flow = chaos.flow
 
 ONE_STEP = chaos.every_checkpoint(faults=[chaos.Call("pause", targets=("run:*",))])

@@ -26,6 +26,8 @@ from actors.server import serve
 from actors.settings import Settings
 from protocol.schema import schema
 
+pytestmark = pytest.mark.no_cover
+
 LOGIN_CHECK = json.loads((Path(__file__).parents[1] / "vectors" / "flows" / "login-check.json").read_text())
 CONFIG = {"seed": 4}
 """With this seed the welcome is shown, so the loop runs."""

@@ -271,6 +271,7 @@ async def test_another_exception_after_a_cancel_is_an_interruption(autojump_cloc
     assert "KeyError" in warning
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("shape", ["chain", "wide"])
 async def test_ten_thousand_nodes_run_and_are_seen_while_they_do(autojump_clock, world, shape):
     """No recursion, and a follower has events long before the ending."""
