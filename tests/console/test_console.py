@@ -24,6 +24,20 @@ def has_status(console, status):
     expect(console.find("run-status")).to_have_attribute("data-status", status)
 
 
+PATIENT = '''"""Planted."""
+
+import trio
+
+from actors.registry import node
+
+
+@node("patient")
+async def patient(ctx):
+    """Is not to be cut."""
+    async with ctx.atomic():
+        await trio.sleep_forever()
+'''
+
 FLOW = json.loads(
     (ROOT / "tests" / "browser" / "login-check.json")
     .read_text()
@@ -146,6 +160,27 @@ def test_a_run_is_paused_outlives_its_server_and_is_stopped(server, open_console
     console.find("control-stop").click()
     has_status(console, "stopped")
     console.agrees(run_id)
+
+
+def test_a_stop_that_takes_long_can_be_forced(server, open_console, tmp_path):
+    """It says that it is stopping; who can not wait for the grace of a node ends it at once."""
+    (tmp_path / "patient.py").write_text(PATIENT)
+    package = tmp_path / "patient-1.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: patient\nVersion: 1\n")
+    (package / "entry_points.txt").write_text("[callboard.nodes]\npatient = patient\n")
+    server.environment |= {"PYTHONPATH": f"{tmp_path}:{ROOT}", "CALLBOARD_STOP_GRACE": "600s"}
+    server.start()
+    graph = {"nodes": [node("s", "start"), node("p", "patient")], "edges": [edge("s", "p")]}
+    console = open_console(f"/runs/{server.run(graph)}")
+    expect(console.find("node-p")).to_have_attribute("data-status", "running")
+    console.find("control-stop").click()
+    has_status(console, "stopping")
+    expect(console.find("control-stop")).to_have_count(0)
+    console.shot("stopping")
+    console.find("control-force").click()
+    has_status(console, "stopped")
+    expect(console.find("control-force")).to_have_count(0)
 
 
 def test_a_command_given_while_the_server_is_away_is_done_once_it_is_back(server, open_console):
