@@ -1,3 +1,4 @@
+/** The button on a node that sets or clears its breakpoint. */
 import { useText } from "../i18n";
 import { canvasText } from "./text";
 

@@ -1,3 +1,4 @@
+/** A node as the small map draws it. */
 import type { MiniMapNodeProps } from "@xyflow/react";
 import { memo } from "react";
 import { signOf } from "./sign";

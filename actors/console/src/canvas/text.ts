@@ -1,3 +1,4 @@
+/** What the canvas says, in each language. */
 import { texts } from "../i18n";
 
 /** The words on and about the canvas; also those of a node's states, wherever they are told. */

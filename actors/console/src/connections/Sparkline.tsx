@@ -1,3 +1,4 @@
+/** A small live chart: one line, scaled to what it has. */
 import { KEPT, sparkline } from "./series";
 
 const WIDTH = 100;

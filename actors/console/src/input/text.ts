@@ -1,3 +1,4 @@
+/** What the forms for waiting nodes say, in each language. */
 import { texts } from "../i18n";
 
 /** The words of the form that answers a waiting node. */

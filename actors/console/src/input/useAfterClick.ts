@@ -1,3 +1,4 @@
+/** Keeps what would move the page back until the click that causes it is over. */
 import { useEffect, useRef } from "react";
 
 /**

@@ -1,3 +1,4 @@
+/** The executions of a node in loops, to choose one of them. */
 import { signOf, statusWords } from "../canvas/sign";
 import { StatusIcon } from "../canvas/StatusIcon";
 import { canvasText } from "../canvas/text";

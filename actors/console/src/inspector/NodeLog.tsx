@@ -1,3 +1,4 @@
+/** The lines of the run's log that are about one node. */
 import type { Run } from "callboard";
 import { useMemo } from "react";
 import { useText } from "../i18n";

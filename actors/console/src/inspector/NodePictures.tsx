@@ -1,3 +1,4 @@
+/** The pictures that a node has taken. */
 import type { Json, Run } from "callboard";
 import { useMemo } from "react";
 import { useText } from "../i18n";

@@ -1,3 +1,4 @@
+/** What the inspector says, in each language. */
 import { texts } from "../i18n";
 
 /** The words of the inspector of a node. */

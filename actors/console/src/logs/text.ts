@@ -1,3 +1,4 @@
+/** What the log panel says, in each language. */
 import { texts } from "../i18n";
 
 /** The words of the log panel. */

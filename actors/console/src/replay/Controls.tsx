@@ -1,3 +1,4 @@
+/** The buttons and the speed of a replay. */
 import { useText } from "../i18n";
 import { placeAt, SPEEDS, type Place, type Speed } from "./player";
 import { replayText } from "./text";

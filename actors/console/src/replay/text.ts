@@ -1,3 +1,4 @@
+/** What the replay says, in each language. */
 import { texts } from "../i18n";
 
 /** The words of the replay. */

@@ -1,3 +1,4 @@
+/** How far a run is: its bar, and the time that is left. */
 import type { Run } from "callboard";
 import { formatDuration } from "../format";
 import { useText } from "../i18n";

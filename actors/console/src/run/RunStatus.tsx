@@ -1,3 +1,4 @@
+/** The status of a run as a badge. */
 import type { RunState } from "callboard";
 import { StatusIcon, type Sign } from "../canvas/StatusIcon";
 import { useText } from "../i18n";

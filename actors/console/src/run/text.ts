@@ -1,3 +1,4 @@
+/** What the page of a run says, in each language. */
 import { texts } from "../i18n";
 
 /** The words of the page of a run; those of a run's states also elsewhere. */

@@ -1,3 +1,4 @@
+/** What the list of runs says, in each language. */
 import { texts } from "../i18n";
 
 /** The words of the list of runs. */

@@ -1,3 +1,4 @@
+/** How the page stands with its server, in the header. */
 import { useClientState } from "callboard/react";
 import { useEffect, useState } from "react";
 import { useText } from "../i18n";

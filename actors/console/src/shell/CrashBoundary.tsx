@@ -1,3 +1,4 @@
+/** Keeps an error of one page from taking the shell with it. */
 import { Component, type ReactNode } from "react";
 import { useText } from "../i18n";
 import { shellText } from "./text";

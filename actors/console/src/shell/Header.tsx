@@ -1,3 +1,4 @@
+/** The header: where to go, how the connection is, which language and theme. */
 import { LANGUAGES, setLanguage, useLanguage, useText, type Language } from "../i18n";
 import type { Route } from "../route";
 import { setTheme, THEMES, useTheme, type Theme } from "../theme";

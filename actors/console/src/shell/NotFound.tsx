@@ -1,3 +1,4 @@
+/** What is shown where the address names no page. */
 import { useText } from "../i18n";
 import { shellText } from "./text";
 

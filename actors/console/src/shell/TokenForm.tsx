@@ -1,3 +1,4 @@
+/** Asks the visitor for the server's token. */
 import { useId, useState } from "react";
 import { useText } from "../i18n";
 import { submitToken } from "../session";

@@ -1,3 +1,4 @@
+/** What is wrong with a workflow, as a list. */
 import type { Problem } from "callboard";
 import { useState } from "react";
 import { useText } from "../i18n";

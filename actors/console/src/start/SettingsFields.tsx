@@ -1,3 +1,4 @@
+/** The settings of a run that is about to start. */
 import { useText } from "../i18n";
 import type { Settings } from "./settings";
 import { startText } from "./text";

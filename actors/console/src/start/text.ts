@@ -1,3 +1,4 @@
+/** What the start page says, in each language. */
 import { texts } from "../i18n";
 
 /** The words of the page where a workflow is started. */
