@@ -7,6 +7,7 @@ nothing behind. Memory is bounded by the caller: open runs by `Settings.max_runs
 """
 
 import time
+from bisect import insort
 from collections import deque
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import asynccontextmanager
@@ -57,6 +58,8 @@ class MemoryJournal:
     """By run id, in order of creation."""
     _latest: dict[str, "_Record"] = attrs.field(factory=dict, init=False)
     """By workflow id. An older run of a workflow has always ended, and before the newer one began."""
+    _ended: list["_Record"] = attrs.field(factory=list, init=False)
+    """Those that are closed, the one that ended first first."""
     _numbers: int = attrs.field(default=0, init=False)
     _leases: Leases = attrs.field(factory=Leases, init=False)
     _sessions: dict[str, bytes] = attrs.field(factory=dict, init=False)
@@ -167,6 +170,7 @@ class MemoryJournal:
         record.take(events, notes, close)
         if close is not None:
             self._leases.drop(claim.run_id)
+            insort(self._ended, record, key=_Record.end)
         if record.doorbell:
             record.doorbell.unpark_all()
         if self._published is not None:
@@ -232,13 +236,17 @@ class MemoryJournal:
     async def trim(self, keep: Keep) -> Trimmed:
         """Forget runs that ended; see `Journal.trim`."""
         await trio.lowlevel.checkpoint()
-        ended = sorted((r for r in self._records.values() if r.closed is not None), key=_Record.end)
-        too_many = 0 if keep.runs is None else max(len(ended) - keep.runs, 0)
+        too_many = 0 if keep.runs is None else max(len(self._ended) - keep.runs, 0)
         # An ending is stamped with the time of day, so its age is measured by it too.
         oldest = float("-inf") if keep.days is None else time.time() - keep.days * DAY_SECONDS
-        ended = [record for record in ended if record.run_id not in keep.spare]
-        forgotten = [record for index, record in enumerate(ended) if index < too_many or record.end() < oldest]
+        forgotten: list[_Record] = []
+        for record in self._ended:
+            if len(forgotten) >= too_many and record.end() >= oldest:
+                break
+            if record.run_id not in keep.spare:
+                forgotten.append(record)
         for record in forgotten:
+            self._ended.remove(record)
             del self._records[record.run_id]
             if self._latest[record.workflow_id] is record:
                 del self._latest[record.workflow_id]

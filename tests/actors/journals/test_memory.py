@@ -1,13 +1,15 @@
 """The journal in memory keeps the contract, and commits within the call."""
 
+import sys
 from contextlib import AbstractAsyncContextManager
+from types import FrameType
 
 import pytest
 import trio
 from trio.testing import MockClock, assert_no_checkpoints
 
 from actors.errors import Fenced, Gap, JournalError
-from actors.journal import Claim, Journal
+from actors.journal import Claim, Journal, Keep
 from actors.journals import MemoryJournal
 from actors.testing import JournalConformance
 from actors.testing.journals.stage import Heard, claimed, ended, lines, started
@@ -55,3 +57,34 @@ async def test_what_is_wrong_is_raised_at_once():
             journal.append_nowait(claim, lines(3, 3))
     with pytest.raises(JournalError):
         journal.append_nowait(claim, lines(3, 3))
+
+
+async def test_a_trim_looks_at_what_it_forgets_and_not_at_all_that_is_kept():
+    """It comes after every run's end, so with many kept runs it would cost more than a run."""
+    async with MemoryJournal() as journal:
+        for number in range(300):
+            run_id = f"r{number}"
+            claim = await claimed(journal, run_id, workflow_id=run_id)
+            journal.append_nowait(claim, [started(run_id), ended(2, run_id)], close=RunStatus.COMPLETED)
+        counter = _Calls()
+        sys.setprofile(counter)
+        try:
+            kept = await journal.trim(Keep(runs=300, days=100_000.0))
+            after_keeping, counter.count = counter.count, 0
+            forgotten = await journal.trim(Keep(runs=298, days=100_000.0))
+        finally:
+            sys.setprofile(None)
+        assert not kept.run_ids
+        assert forgotten.run_ids == ["r0", "r1"]
+        assert max(after_keeping, counter.count) < 100
+
+
+class _Calls:
+    """Counts the calls of functions."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            self.count += 1
