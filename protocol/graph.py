@@ -148,20 +148,21 @@ def _report_faults(draft: Draft, nodes: Sequence[Node], regions: Regions) -> Non
         inner = quote(nodes[loop].id)
         message = f"{quote(node.id)} is inside the body of the loop {inner}, and can also be reached without it"
         draft.report("enters_loop", f"nodes[{node.index}]", message, node=node.id, edge=draft.edges[arc].id)
-    for node, loop, reached in zip(nodes, regions.loop_of, regions.reached, strict=True):
-        if node.kind in _IN_LOOPS_ONLY and loop == TOP and reached:
+    for number, node in enumerate(nodes):
+        if node.kind in _IN_LOOPS_ONLY and regions.loop_of[number] == TOP and regions.reached[number]:
             message = f"{quote(node.kind)} means the loop around it, and there is none"
             draft.report("break_outside_loop", f"nodes[{node.index}]", message, node=node.id)
 
 
 def _report_warnings(draft: Draft, nodes: Sequence[Node], regions: Regions) -> None:
     """Note the edges that a run never takes, and the nodes that it never reaches."""
+    starts = _starts(nodes)
     for edge in draft.edges:
-        if draft.nodes[edge.target].kind == START:
+        if edge.target in starts:
             message = f"the edge is ignored: {quote(edge.target)} runs when the run begins"
             path = f"{draft.list_key}[{edge.index}]"
             draft.report("dead_edge", path, message, node=edge.target, edge=edge.id, severity="warning")
-    if draft.broken:
+    if draft.broken or all(regions.reached):
         return
     for node, reached in zip(nodes, regions.reached, strict=True):
         if not reached:
@@ -175,8 +176,9 @@ def _build(draft: Draft, nodes: Sequence[Node], regions: Regions) -> Workflow:
     edges: list[Edge] = []
     incoming: dict[str, list[Edge]] = {}
     outgoing: dict[str, list[Edge]] = {}
+    starts = _starts(nodes)
     for number, edge in enumerate(draft.edges):
-        if draft.nodes[edge.target].kind == START:
+        if edge.target in starts:
             continue
         is_back = number in regions.back
         kept = attrs.evolve(edge, back=True) if is_back else edge
@@ -201,3 +203,8 @@ def _build(draft: Draft, nodes: Sequence[Node], regions: Regions) -> Workflow:
         unreachable=frozenset(draft.nodes.keys() - reached),
         total_nodes=len(reached),
     )
+
+
+def _starts(nodes: Sequence[Node]) -> frozenset[str]:
+    """The nodes that run when the run begins, and only then."""
+    return frozenset(node.id for node in nodes if node.kind == START)

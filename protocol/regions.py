@@ -76,7 +76,8 @@ def find_regions(size: int, arcs: Sequence[Arc], *, loops: Collection[int], star
     if starts:
         walk.spread(starts)
         reached = [loop != _UNSEEN for loop in walk.region]
-        walk.begin()
+        if _UNSEEN in walk.region:
+            walk.begin()
     else:
         begins = sorted(walk.begin())
         reached = [loop != _UNSEEN for loop in walk.region]
@@ -148,11 +149,15 @@ class _Walk:
         region, loops = self.region, self.loops
         spans: dict[int, tuple[int, int]] | None = None
         plain: dict[int, list[int]] = {}
+        """Node → the arcs that leave it and stay in its region."""
         back: set[int] = set()
         cycles: list[list[int]] = []
         jumps: dict[int, int] = {}
         entered: dict[int, tuple[int, int]] = {}
-        for number, (source, target, body) in enumerate(self.arcs):
+        if not loops:
+            # One region, which no arc leaves.
+            plain = {source: numbers for source, numbers in enumerate(self.leaving) if numbers}
+        for number, (source, target, body) in enumerate(self.arcs if loops else ()):
             inside = source if body else region[source]
             if target == inside:
                 if source == target:

@@ -547,7 +547,7 @@ def instance_key(node_id: str, iteration: Iteration) -> str:
 
 def fires(workflow: Workflow, node: Node) -> tuple[str, ...]:
     """The ports that a node without control ports fires: those that its edges name, `out` if there are none."""
-    named = dict.fromkeys(edge.source_port for edge in workflow.outgoing.get(node.id, ()))
+    named = dict.fromkeys([edge.source_port for edge in workflow.outgoing.get(node.id, ())])
     named.pop(ERROR, None)
     return tuple(named) or (OUT,)
 
