@@ -37,7 +37,7 @@ from protocol.messages import (
     Snapshot,
     Summary,
 )
-from protocol.states import NODE_ENDED, NodeStatus, RunStatus
+from protocol.states import ENDED, NODE_ENDED, NodeStatus, RunStatus
 
 __all__ = ["BODY", "BREAKPOINTS", "DONE", "VAR", "Due", "Region", "View", "fires", "instance_key", "port_value"]
 
@@ -49,6 +49,8 @@ BREAKPOINTS: Final = "breakpoints"
 
 _ROOT: Final[Iteration] = ()
 _RESTING: Final = frozenset({RunStatus.PAUSING, RunStatus.PAUSED})
+_LEAVING: Final = frozenset({RunStatus.STOPPING, RunStatus.FAILING}) | ENDED
+"""Nothing of it is still to come."""
 _NOTHING_DUE: Final[tuple["Due", ...]] = ()
 
 
@@ -346,7 +348,7 @@ class View:
         """
         total, completed = self.total, self.completed
         remaining = None
-        if completed and self.summary is None:
+        if completed and self.status not in _LEAVING:
             remaining = self.active(at) / completed * (total - completed)
         return Progress(
             run_id=self.run_id,
