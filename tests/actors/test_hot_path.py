@@ -20,6 +20,7 @@ import pytest
 import trio
 import trio.testing
 from trio_websocket import WebSocketConnection, wrap_client_stream
+from wsproto.events import Request
 
 from actors import fitting, ring
 from actors.subscription import Group
@@ -234,6 +235,10 @@ async def test_who_hears_the_same_event_is_not_pinged_in_the_same_turn():
 async def test_what_shook_hands_is_not_kept():
     """A parser of HTTP for each idle connection would be a tenth of its memory."""
     async with served(["snake"] * 3) as house:
+        await trio.testing.wait_all_tasks_blocked()
+        # Until a peer says something else its request stays with trio-websocket, but nothing that it said in it.
+        requests = [each for each in gc.get_objects() if isinstance(each, Request)]
+        assert [request.extra_headers for request in requests if request.extra_headers] == []
         await house.play(quick(chain, FEW))
         gc.collect()
         parsers = [each for each in gc.get_objects() if isinstance(each, h11.Connection)]
