@@ -206,7 +206,7 @@ export class Client implements AsyncIterable<Message | LaggedMessage> {
    * Pause a run: accepted at once; `paused` comes as an event when nothing is in flight.
    *
    * @param options.mode `now` cuts what may be cut, `drain` waits for it; absent: what the run's config says.
-   * @throws CommandRefused (`refused`, `unknown_run`, …), Busy; ServerRefused, ServerUnreachable,
+   * @throws CommandRefused (`refused`, `unknown_workflow`, …), Busy; ServerRefused, ServerUnreachable,
    * ClientClosed.
    */
   async pause(runId: string, options: { mode?: "now" | "drain" } & AskOptions = {}): Promise<ControlReply> {

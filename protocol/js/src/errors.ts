@@ -16,7 +16,7 @@ export class CallboardError extends Error {
 
 /**
  * The server did not do what it was asked for; `code` is the server's own (`refused`, `bad_field`,
- * `unknown_run`, …).
+ * `unknown_workflow`, …).
  */
 export class CommandRefused extends CallboardError {}
 

@@ -115,7 +115,7 @@ export interface RunState {
   readonly conflated: number;
   /** Milliseconds since the epoch. */
   readonly startedAt?: number;
-  /** Why nothing is heard of it: e.g. `unknown_run`. */
+  /** Why nothing is heard of it: e.g. `unknown_workflow`. */
   readonly problem?: { readonly code: string; readonly message: string };
 }
 
@@ -339,7 +339,9 @@ export class Fold {
   #derived(graph: Graph): RunProgress {
     const totalNodes = graph.reached.size;
     const completedNodes = completed(graph, this.#nodes);
-    const said = this.#state.summary === undefined ? this.#progress?.estimatedTimeRemaining : undefined;
+    const { status, summary } = this.#state;
+    const leaving = summary !== undefined || status === "stopping" || status === "failing";
+    const said = leaving ? undefined : this.#progress?.estimatedTimeRemaining;
     return {
       totalNodes,
       completedNodes,

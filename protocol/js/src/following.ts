@@ -293,7 +293,7 @@ export class Following {
       if (track.asked !== id) continue;
       track.asked = null;
       if (reply.runId !== track.runId) {
-        const problem = { code: "unknown_run", message: `run ${track.runId} is not known to the server` };
+        const problem = { code: "unknown_workflow", message: `run ${track.runId} is not known to the server` };
         track.place = "idle";
         track.hearer?.fail(problem);
         continue;

@@ -68,7 +68,7 @@ export class Run {
   /**
    * Wait for its ending; returns its last state.
    *
-   * @throws CommandRefused: nothing is heard of the run (`unknown_run`); ClientClosed: the run was closed;
+   * @throws CommandRefused: nothing is heard of the run (`unknown_workflow`); ClientClosed: the run was closed;
    * the client's error, if that is over before; `options.signal`'s reason.
    */
   wait(options: { signal?: AbortSignal } = {}): Promise<RunState> {

@@ -150,7 +150,7 @@ test("a run that nobody knows says so", async (t) => {
   const it = client(t, site.url);
   const run = it.run("r-nobody");
   await run.until(({ problem }) => problem !== undefined);
-  assert.equal(run.current.problem?.code, "unknown_run");
+  assert.equal(run.current.problem?.code, "unknown_workflow");
 });
 
 test("subscriptions: to a workflow's next runs, to all runs, to some types, from a place", async (t) => {

@@ -264,6 +264,30 @@ test("an unchanged part of a state is the same object as before, an unchanged st
   assert.deepEqual(Object.keys(before.nodes), ["a"], "a picture does not change");
 });
 
+test("a run that is about to end has no time left to tell", async (t) => {
+  const it = client(t, site.url);
+  const run = await it.startWorkflow(chain(2, { duration: 60_000 }), { config: FAST });
+  await run.until(({ nodes }) => nodes["w0"]?.status === "running");
+  await run.stop();
+  await run.wait();
+  const { events } = await it.events(run.runId);
+  const fold = new Fold(run.runId);
+  fold.setGraph(await it.graph(run.runId));
+  const told = new Map<string, number | undefined>();
+  for (const event of events) {
+    fold.apply(event);
+    fold.setProgress({
+      totalNodes: 3,
+      completedNodes: 1,
+      currentNode: "w0",
+      progress: 33.33,
+      estimatedTimeRemaining: 5_000,
+    });
+    told.set(fold.current.status, fold.current.progress?.estimatedTimeRemaining);
+  }
+  assert.deepEqual(Object.fromEntries(told), { running: 5_000, stopping: undefined, stopped: undefined });
+});
+
 test("the log of a run keeps its newest lines", () => {
   const fold = new Fold("r", { logLimit: 10 });
   for (let seq = 1; seq <= 35; seq++) fold.apply(logged(seq, `line ${seq}`));

@@ -102,7 +102,7 @@ test("a server whose journal is gone: the run is unknown, and what was seen of i
   await site.kill();
   await site.start();
   await run.until(({ problem }) => problem !== undefined);
-  assert.equal(run.current.problem?.code, "unknown_run");
+  assert.equal(run.current.problem?.code, "unknown_workflow");
   assert.equal(run.current.nodes["w0"]?.status, "running");
   await assert.rejects(run.pause(), { code: "unknown_workflow" });
 });

@@ -62,7 +62,7 @@ export function RunHead(props: {
       </div>
       {state.problem !== undefined && (
         <p className="run-refusal" role="alert" data-testid="lost">
-          {state.problem.code === "unknown_run" ? t.lost : t.unheard(state.problem.message)}
+          {state.problem.code === "unknown_workflow" ? t.lost : t.unheard(state.problem.message)}
         </p>
       )}
       {steering.asked !== null && (

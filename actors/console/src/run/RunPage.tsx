@@ -62,7 +62,7 @@ function FollowedRun({ run, selected }: { run: Run; selected: string | null }) {
     return (
       <section className="page narrow">
         <h1>{t.unknown}</h1>
-        <p className="muted">{problem.code === "unknown_run" ? t.unknownLead(runId) : problem.message}</p>
+        <p className="muted">{problem.code === "unknown_workflow" ? t.unknownLead(runId) : problem.message}</p>
       </section>
     );
   }
