@@ -483,9 +483,10 @@ class NodeTask:
         key = f"{CHILD}{self.key}/{secrets.refuse_in(name, 'a child')}"
         note = self.port.notes.get(key)
         fresh = note is None
-        if note is not None and note["attempt"] < self.attempt and await family.known(note["run_id"]):
-            # An earlier attempt has started it: what completed is not done again.
-            fresh = (await self.child_ended(note["run_id"])).summary.status is not RunStatus.COMPLETED
+        if note is not None and note["attempt"] < self.attempt:
+            # It is an earlier attempt's, or would have been: what completed is not done again, all else is done anew.
+            known = await family.known(note["run_id"])
+            fresh = not known or (await self.child_ended(note["run_id"])).summary.status is not RunStatus.COMPLETED
         if note is None or fresh:
             note = {"run_id": family.name(), "attempt": self.attempt}
             await self._note(key, note)

@@ -397,6 +397,21 @@ async def test_as_many_runs_as_there_may_be(autojump_clock, world):
     assert run.view.nodes["f"].code == "busy"
 
 
+async def test_what_found_no_room_is_tried_again(autojump_clock, world):
+    """The attempt that was refused has left its child's id behind, and no child: the next one starts another."""
+    async with open_runtime(settings=Settings(max_runs=2)) as runtime:
+        other = await runtime.start(world.flow("s >> w", w=("wait", {"duration": 1000})))
+        retry = {"maxAttempts": 2, "delay": 5000, "jitter": False}
+        run = await runtime.start(world.flow("s >> f", f=("subflow", {"workflow": inside(), "retry": retry})))
+        await other.wait()
+        summary = await run.wait()
+        assert [row.run_id for row in (await runtime.list_runs()).runs if row.run_id.startswith(run.id)] == [
+            f"{run.id}.2",
+            run.id,
+        ]
+    assert (summary.status, run.view.nodes["f"].attempt) == (RunStatus.COMPLETED, 2)
+
+
 async def test_the_end_of_the_runtime_stops_both(autojump_clock, world):
     """A journal in memory has no tomorrow."""
     async with open_runtime() as runtime:
