@@ -59,7 +59,7 @@ class MemoryJournal:
     _latest: dict[str, "_Record"] = attrs.field(factory=dict, init=False)
     """By workflow id. An older run of a workflow has always ended, and before the newer one began."""
     _ended: list["_Record"] = attrs.field(factory=list, init=False)
-    """Those that are closed, the one that ended first first."""
+    """Those that are closed, by the time of day of their ending."""
     _numbers: int = attrs.field(default=0, init=False)
     _leases: Leases = attrs.field(factory=Leases, init=False)
     _sessions: dict[str, bytes] = attrs.field(factory=dict, init=False)
@@ -170,7 +170,7 @@ class MemoryJournal:
         record.take(events, notes, close)
         if close is not None:
             self._leases.drop(claim.run_id)
-            insort(self._ended, record, key=_Record.end)
+            insort(self._ended, record, key=_Record.age)
         if record.doorbell:
             record.doorbell.unpark_all()
         if self._published is not None:
@@ -240,15 +240,16 @@ class MemoryJournal:
         # An ending is stamped with the time of day, so its age is measured by it too.
         oldest = float("-inf") if keep.days is None else time.time() - keep.days * DAY_SECONDS
         forgotten: list[_Record] = []
+        spared: list[_Record] = []
         for record in self._ended:
             if len(forgotten) >= too_many and record.end() >= oldest:
                 break
-            if record.run_id not in keep.spare:
-                forgotten.append(record)
+            (spared if record.run_id in keep.spare else forgotten).append(record)
+        self._ended[: len(spared) + len(forgotten)] = spared
         for record in forgotten:
-            self._ended.remove(record)
             del self._records[record.run_id]
-            if self._latest[record.workflow_id] is record:
+            # By the time of day an older run of a workflow can have ended after a newer one.
+            if self._latest.get(record.workflow_id) is record:
                 del self._latest[record.workflow_id]
         return Trimmed([record.run_id for record in forgotten])
 
@@ -385,6 +386,10 @@ class _Record:
     def end(self) -> float:
         """When a closed run ended, in seconds since the epoch."""
         return self.events[-1].at if self.events else self.created_at
+
+    def age(self) -> tuple[float, int]:
+        """What closed runs are sorted by, the oldest first."""
+        return self.end(), self.number
 
     def summary(self) -> RunSummary:
         """Its row in a list."""

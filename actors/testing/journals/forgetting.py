@@ -85,3 +85,20 @@ class Forgetting(JournalTests):
             assert list((await journal.trim(Keep(runs=1))).run_ids) == ["r1"]
             assert await journal.find("w1") == "r2"
             assert (await journal.load("r2")).last_seq == 2
+
+    async def test_a_clock_that_was_set_back_is_no_matter(self) -> None:
+        """An older run of a workflow that ended, by the time of day, after the newer one is forgotten after it."""
+        async with self.opened() as journal:
+            await over(journal, "r1", "w1", at=300.0)
+            await over(journal, "r2", "w1", at=200.0)
+            assert list((await journal.trim(Keep(runs=0))).run_ids) == ["r2", "r1"]
+            assert await journal.find("w1") is None
+
+    async def test_a_spared_run_is_forgotten_later(self) -> None:
+        """Also if the newer run of its workflow is gone by then."""
+        async with self.opened() as journal:
+            await over(journal, "r1", "w1", at=200.0)
+            await over(journal, "r2", "w1", at=201.0)
+            assert list((await journal.trim(Keep(runs=0, spare={"r1"}))).run_ids) == ["r2"]
+            assert (await journal.load("r1")).last_seq == 2
+            assert list((await journal.trim(Keep(runs=0))).run_ids) == ["r1"]
