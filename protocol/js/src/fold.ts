@@ -328,20 +328,27 @@ export class Fold {
     }
     if (this.#logsChanged) change.logs = newest(this.#logs, this.#logLimit);
     if (this.#nodesChanged || this.#changed) {
-      const progress = this.#state.graph ? this.#derived(this.#state.graph) : this.#progress;
+      const progress = this.#state.graph ? this.#derived(this.#state.graph) : this.#said();
       if (progress !== undefined && !isSame(progress, this.#state.progress)) change.progress = progress;
     }
     this.#state = { ...this.#state, ...change };
     this.#nodesChanged = this.#logsChanged = this.#changed = false;
   }
 
+  /** What the server said last; a run that is about to end, or over, has no time left. */
+  #said(): RunProgress | undefined {
+    const { status, summary } = this.#state;
+    if (this.#progress === undefined || (summary === undefined && status !== "stopping" && status !== "failing"))
+      return this.#progress;
+    const { estimatedTimeRemaining: _, ...rest } = this.#progress;
+    return rest;
+  }
+
   /** Progress by the server's rule, with the time remaining that the server said last. */
   #derived(graph: Graph): RunProgress {
     const totalNodes = graph.reached.size;
     const completedNodes = completed(graph, this.#nodes);
-    const { status, summary } = this.#state;
-    const leaving = summary !== undefined || status === "stopping" || status === "failing";
-    const said = leaving ? undefined : this.#progress?.estimatedTimeRemaining;
+    const said = this.#said()?.estimatedTimeRemaining;
     return {
       totalNodes,
       completedNodes,

@@ -271,21 +271,23 @@ test("a run that is about to end has no time left to tell", async (t) => {
   await run.stop();
   await run.wait();
   const { events } = await it.events(run.runId);
-  const fold = new Fold(run.runId);
-  fold.setGraph(await it.graph(run.runId));
-  const told = new Map<string, number | undefined>();
-  for (const event of events) {
-    fold.apply(event);
-    fold.setProgress({
-      totalNodes: 3,
-      completedNodes: 1,
-      currentNode: "w0",
-      progress: 33.33,
-      estimatedTimeRemaining: 5_000,
-    });
-    told.set(fold.current.status, fold.current.progress?.estimatedTimeRemaining);
+  for (const graph of [await it.graph(run.runId), undefined]) {
+    const fold = new Fold(run.runId);
+    if (graph !== undefined) fold.setGraph(graph);
+    const told = new Map<string, number | undefined>();
+    for (const event of events) {
+      fold.apply(event);
+      fold.setProgress({
+        totalNodes: 3,
+        completedNodes: 1,
+        currentNode: "w0",
+        progress: 33.33,
+        estimatedTimeRemaining: 5_000,
+      });
+      told.set(fold.current.status, fold.current.progress?.estimatedTimeRemaining);
+    }
+    assert.deepEqual(Object.fromEntries(told), { running: 5_000, stopping: undefined, stopped: undefined });
   }
-  assert.deepEqual(Object.fromEntries(told), { running: 5_000, stopping: undefined, stopped: undefined });
 });
 
 test("the log of a run keeps its newest lines", () => {
