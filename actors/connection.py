@@ -308,7 +308,7 @@ class Connection:
                 nursery, wire, max_message_size=self._settings.max_message, receive_buffer_size=RECEIVE_BYTES
             )
             socket = await proposal.accept(subprotocol=self._session.subprotocol)
-        # Until something else comes trio-websocket keeps the request, though all was read of it that is wanted.
+        # Until something else comes trio-websocket keeps the request; its headers were read before.
         proposal.headers.clear()
         _forget_handshake(socket)
         return socket

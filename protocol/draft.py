@@ -205,7 +205,7 @@ class Draft:
         """The kind of a node and, if it is not known, all that the node says about it: path → name."""
         # What most editors send, without a look at the rest.
         name = data.get("kind") or entry.get("type")
-        if isinstance(name, str) and name in self.kinds:
+        if name and isinstance(name, str) and name in self.kinds:
             return name, _NOTHING_SAID
         said: dict[str, str] = {}
         for path, holder, key in (

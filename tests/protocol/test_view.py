@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from protocol.graph import Validation
-from protocol.messages import Event, NodeChanged, RunChanged, RunStarted
+from protocol.messages import Event, NodeChanged, RunChanged, RunEnded, RunStarted, Summary
 from protocol.states import NodeStatus, RunStatus
 from protocol.view import View
 
@@ -42,3 +42,16 @@ def test_time_is_left_only_to_a_run_that_will_use_it(
         view.apply(event)
     progress = view.progress(at=BEGAN + 10, n=1)
     assert (progress.completed_nodes, progress.estimated_time_remaining) == (1, left)
+    summary = Summary(
+        status=RunStatus.STOPPED,
+        duration=10.0,
+        total_nodes=4,
+        succeeded=1,
+        failed=0,
+        skipped=0,
+        not_begun=3,
+        started_at=BEGAN,
+        ended_at=BEGAN + 10,
+    )
+    view.apply(RunEnded(**OF, seq=5, at=BEGAN + 10, status=RunStatus.STOPPED, message="stopped", summary=summary))
+    assert view.progress(at=BEGAN + 10, n=2).estimated_time_remaining is None
