@@ -47,8 +47,6 @@ _LOOP_PORTS: Final = {
 }
 """Handle of an edge that leaves a loop → its port."""
 
-_NOTHING_SAID: Final[Mapping[str, str]] = {}
-
 _WAIVED: Final = frozenset({"bad_config", "no_start", "unknown_kind"})
 """What a dry run does not mind."""
 
@@ -203,10 +201,6 @@ class Draft:
 
     def _kind_of(self, entry: Mapping[str, Any], data: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
         """The kind of a node and, if it is not known, all that the node says about it: path → name."""
-        # What most editors send, without a look at the rest.
-        name = data.get("kind") or entry.get("type")
-        if name and isinstance(name, str) and name in self.kinds:
-            return name, _NOTHING_SAID
         said: dict[str, str] = {}
         for path, holder, key in (
             ("data.kind", data, "kind"),
@@ -220,7 +214,7 @@ class Draft:
             if path == "type" and "data.kind" in said and name in _VIEW_TYPES:
                 continue
             if name in self.kinds or name in ANNOTATIONS:
-                return name, _NOTHING_SAID
+                return name, {}
             said[path] = name
         # `data.type` comes last here: editors put the name of a class there.
         return next((said[path] for path in ("data.kind", "type", "data.name", "data.type") if path in said), ""), said

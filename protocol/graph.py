@@ -206,5 +206,5 @@ def _build(draft: Draft, nodes: Sequence[Node], regions: Regions) -> Workflow:
 
 
 def _starts(nodes: Sequence[Node]) -> frozenset[str]:
-    """The nodes that run when the run begins, and only then."""
+    """The ids of the start nodes: they run when the run begins, and only then."""
     return frozenset(node.id for node in nodes if node.kind == START)

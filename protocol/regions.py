@@ -149,15 +149,11 @@ class _Walk:
         region, loops = self.region, self.loops
         spans: dict[int, tuple[int, int]] | None = None
         plain: dict[int, list[int]] = {}
-        """Node → the arcs that leave it and stay in its region."""
         back: set[int] = set()
         cycles: list[list[int]] = []
         jumps: dict[int, int] = {}
         entered: dict[int, tuple[int, int]] = {}
-        if not loops:
-            # One region, which no arc leaves.
-            plain = {source: numbers for source, numbers in enumerate(self.leaving) if numbers}
-        for number, (source, target, body) in enumerate(self.arcs if loops else ()):
+        for number, (source, target, body) in enumerate(self.arcs):
             inside = source if body else region[source]
             if target == inside:
                 if source == target:

@@ -49,8 +49,8 @@ BREAKPOINTS: Final = "breakpoints"
 
 _ROOT: Final[Iteration] = ()
 _RESTING: Final = frozenset({RunStatus.PAUSING, RunStatus.PAUSED})
-_LEAVING: Final = frozenset({RunStatus.STOPPING, RunStatus.FAILING}) | ENDED
-"""Nothing of it is still to come."""
+_ENDING: Final = frozenset({RunStatus.STOPPING, RunStatus.FAILING}) | ENDED
+"""A run that is about to end, or has."""
 _NOTHING_DUE: Final[tuple["Due", ...]] = ()
 
 
@@ -348,7 +348,7 @@ class View:
         """
         total, completed = self.total, self.completed
         remaining = None
-        if completed and self.status not in _LEAVING:
+        if completed and self.status not in _ENDING:
             remaining = self.active(at) / completed * (total - completed)
         return Progress(
             run_id=self.run_id,

@@ -170,7 +170,7 @@ class MemoryJournal:
         record.take(events, notes, close)
         if close is not None:
             self._leases.drop(claim.run_id)
-            insort(self._ended, record, key=_Record.age)
+            insort(self._ended, record, key=_Record.order)
         if record.doorbell:
             record.doorbell.unpark_all()
         if self._published is not None:
@@ -387,8 +387,8 @@ class _Record:
         """When a closed run ended, in seconds since the epoch."""
         return self.events[-1].at if self.events else self.created_at
 
-    def age(self) -> tuple[float, int]:
-        """What closed runs are sorted by, the oldest first."""
+    def order(self) -> tuple[float, int]:
+        """What closed runs are sorted by: their ending, then their creation."""
         return self.end(), self.number
 
     def summary(self) -> RunSummary:
