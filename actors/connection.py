@@ -28,6 +28,7 @@ answer. A peer that was too slow gets the close frame instead of what still wait
 
 import logging
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Final
 from zlib import crc32
@@ -76,9 +77,13 @@ GONE: Final = (
 )
 """How a peer that is gone, or late, shows. The last: trio-websocket answers a ping after a close."""
 
-PROOF_SECONDS: Final = (0.75, 1.0)
-"""Until a ping follows an event. The longest is what is told twice, at most, to a peer that comes back. Between the two
-each session has its own, or all who hear the same event would be pinged in the same turn of the loop."""
+PROOF_SECONDS: Final = (0.4, 0.5)
+"""Until it is looked whether more has followed an event; if not, a ping does. So it comes 1 s after the last one at most.
+Between the two each session has its own, or all who hear the same event would be pinged in the same turn of the loop."""
+
+PROOF_LIMIT: Final = 4.0
+"""Seconds until a ping follows the first of events that go on and on: what is told twice, at most, to a peer that comes
+back. A ping and its pong cost as much as some thirty pushes, so a thousand who watch one run are not asked each second."""
 
 CLIENT_INFO_BYTES: Final = 4096
 """What a client may say of itself."""
@@ -113,12 +118,14 @@ class Connection:
         "_pinged_at",
         "_proof",
         "_proof_due",
+        "_proof_until",
         "_rtt",
         "_runtime",
         "_scope",
         "_session",
         "_settings",
         "_stream",
+        "_unproven",
         "batch",
         "session_id",
     )
@@ -152,9 +159,13 @@ class Connection:
         """When the ping went out that waits for its pong."""
         shortest, longest = PROOF_SECONDS
         self._proof = shortest + (longest - shortest) * crc32(session.session_id.encode(errors="replace")) / 2**32
-        """Seconds until a ping follows an event."""
+        """Seconds between two looks whether events go on."""
         self._proof_due = math.inf
-        """When a ping is to prove the arrival of what was sent last; infinity: a ping followed it."""
+        """When to look whether a ping is to prove the arrival of what was sent; infinity: a ping followed all of it."""
+        self._proof_until = math.inf
+        """When that ping goes out though events go on."""
+        self._unproven: Sequence[int] = ()
+        """Where each subscription was at the last look."""
         self._nap = trio.CancelScope()
         """The writer's, while there is nothing to write."""
 
@@ -210,8 +221,22 @@ class Connection:
 
     def _want_proof(self) -> None:
         """Something was sent of which the arrival matters."""
-        self._proof_due = min(self._proof_due, trio.current_time() + self._proof)
-        self._wake()
+        if self._proof_due == math.inf:
+            now = trio.current_time()
+            self._proof_due, self._proof_until = now + self._proof, now + PROOF_LIMIT
+            self._unproven = self._positions()
+            self._wake()
+
+    def _goes_on(self, now: float) -> bool:
+        """Whether more events followed those that are to be proven, so that the ping can wait for the last of them."""
+        before, self._unproven = self._unproven, self._positions()
+        if before == self._unproven or now >= self._proof_until:
+            return False
+        self._proof_due = min(now + self._proof, self._proof_until)
+        return True
+
+    def _positions(self) -> Sequence[int]:
+        return [seq for _, seq in self._runtime.hub.mark(self).positions]
 
     def _wake(self) -> None:
         """The writer has something to do, perhaps earlier than it thought."""
@@ -429,7 +454,7 @@ class Connection:
             if self._session.dialect is None or self._session.dialect.name == "flat":
                 self._stream.push(text_frame(self._session.encode(HeartbeatReply(), at=self._runtime.wall())))
         if self._pinged_at is None:
-            if now >= min(self._ping_due, self._proof_due):
+            if now >= self._ping_due or (now >= self._proof_due and not self._goes_on(now)):
                 self._ping_due, self._pinged_at, self._proof_due = now + settings.ping_interval, now, math.inf
                 nursery.start_soon(self._ping, socket)
         elif not self._stream.queued and now >= max(self._pinged_at, self._stream.last_life) + settings.ping_timeout:

@@ -52,6 +52,26 @@ async def test_a_ping_follows_events_within_a_second_and_an_idle_connection_cost
     assert peer.pings == 2
 
 
+async def test_while_events_go_on_a_ping_waits_for_the_last_of_them(port, autojump_clock):
+    """But not for ever: what comes back has at most the newest seconds told again."""
+    peer = await port.peer()
+    await peer.say("workflow.start", **port.flow(*[300] * 40))
+    await peer.until("node.running", node_id="w0")
+    pings = []
+    for _ in range(12):
+        await trio.sleep(1)
+        pings.append(peer.pings)
+    assert pings[2] == 0
+    assert pings[4] == 1
+    assert pings[-1] <= 3
+    await peer.until("execution.complete")
+    before = peer.pings
+    await trio.sleep(1.1)
+    assert peer.pings == before + 1
+    await trio.sleep(20)
+    assert peer.pings == before + 1
+
+
 async def test_a_second_reconnect_without_new_events_loses_nothing(port, autojump_clock):
     """The run is paused; three connections come and go, and the fourth goes on where the first was."""
     first = await port.peer()

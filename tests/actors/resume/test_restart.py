@@ -16,7 +16,7 @@ async def test_a_naive_client_finds_its_place_after_a_kill(open_port, journal, a
     """It only reconnects with its id: the run goes on, and what it has not shown to have got is told."""
     async with open_port(journal=journal) as port:
         first = await port.peer("/ws/me")
-        await first.say("workflow.start", **port.flow(5000, 5000))
+        await first.say("workflow.start", **port.flow(8000, 5000))
         await trio.sleep(3)
         proven = first.seqs[-1]
         # How far it is is written down a little later; only then it counts.
