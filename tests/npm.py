@@ -5,7 +5,8 @@ succeeded. Where there is no Node.js, or no network to get packages, it is skipp
 
 Theory of operation: these commands take a minute of a processor together and no test of ours waits for them. So all that
 were selected begin when the tests do, at a low priority and one after the other (each waits for the same lock),
-and are done when their tests' turn comes. What still runs at the end of the session is killed.
+and are done when their tests' turn comes. What still runs at the end of the session is killed. Where several processes share
+the tests, nobody knows beforehand which of them will have such a test, so a command begins with it.
 """
 
 import os
@@ -76,7 +77,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin with what was selected."""
-    if session.config.option.collectonly or shutil.which("flock") is None or shutil.which("nice") is None:
+    shared = hasattr(session.config, "workerinput")
+    if shared or session.config.option.collectonly or shutil.which("flock") is None or shutil.which("nice") is None:
         return
     for item in session.items:
         for mark in item.iter_markers("npm"):
