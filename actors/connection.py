@@ -78,12 +78,12 @@ GONE: Final = (
 """How a peer that is gone, or late, shows. The last: trio-websocket answers a ping after a close."""
 
 PROOF_SECONDS: Final = (0.4, 0.5)
-"""Until it is looked whether more has followed an event; if not, a ping does. So it comes 1 s after the last one at most.
-Between the two each session has its own, or all who hear the same event would be pinged in the same turn of the loop."""
+"""Until it is looked whether more has followed an event; else a ping does: at most 1 s after the last one, therefore.
+Between the two each session has its own, or all who hear one event would be pinged in the same turn of the loop."""
 
 PROOF_LIMIT: Final = 4.0
-"""Seconds until a ping follows the first of events that go on and on: what is told twice, at most, to a peer that comes
-back. A ping and its pong cost as much as some thirty pushes, so a thousand who watch one run are not asked each second."""
+"""Seconds until a ping follows the first of events that go on and on: what is told twice, at most, to who comes back. A
+ping and its pong cost as much as some thirty pushes, so a thousand who watch one run are not asked each second."""
 
 CLIENT_INFO_BYTES: Final = 4096
 """What a client may say of itself."""

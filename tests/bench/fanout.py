@@ -13,7 +13,7 @@ from typing import Final
 
 from tests.bench.graphs import speech, start
 from tests.bench.load import Crowd
-from tests.bench.rig import BASELINE, CALLBOARD, LIMIT, Sample, Server, arguments, chosen, open_servers, rounds
+from tests.bench.rig import BASELINE, CALLBOARD, LIMIT, PLAIN, Sample, Server, arguments, chosen, open_servers, rounds
 from tests.bench.rows import Row, show
 
 __all__ = ["arguments", "main", "measure"]
@@ -33,7 +33,7 @@ def main(options: argparse.Namespace) -> int:
 def measure(options: argparse.Namespace) -> list[Row]:
     """A row for each case."""
     rows = []
-    names = chosen(options, (CALLBOARD, BASELINE, LIMIT), peers=("websockets", "picows"))
+    names = chosen(options, (CALLBOARD, BASELINE, PLAIN, LIMIT), peers=("websockets", "picows"))
     seconds = 0.05 if options.quick else 1.0
     for subscribers, events, target in CASES[:1] if options.quick else CASES:
         for every in (EVERY_SECONDS,) if options.quick else (EVERY_SECONDS, 0.0):

@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.bench.graphs import speech, start
 from tests.bench.load import Crowd
-from tests.bench.rig import BASELINE, CALLBOARD, LIMIT, Sample, Server, arguments, chosen, open_servers, rounds
+from tests.bench.rig import BASELINE, CALLBOARD, LIMIT, PLAIN, Sample, Server, arguments, chosen, open_servers, rounds
 from tests.bench.rows import Figure, Row, show
 
 __all__ = ["arguments", "listen", "main", "measure"]
@@ -30,7 +30,7 @@ def main(options: argparse.Namespace) -> int:
 def measure(options: argparse.Namespace) -> list[Row | Figure]:
     """The median and how late one in a hundred is."""
     subscribers, seconds = (5, 0.1) if options.quick else (SUBSCRIBERS, 2.0)
-    names = chosen(options, (CALLBOARD, BASELINE, LIMIT))
+    names = chosen(options, (CALLBOARD, BASELINE, PLAIN, LIMIT))
     with open_servers(names, folder=options.folder) as servers:
         work = partial(listen, subscribers=subscribers, seconds=seconds)
         found = rounds(servers, work, count=1 if options.quick else options.rounds, label="latency")

@@ -13,15 +13,16 @@ import json
 import re
 import selectors
 import socket
-import struct
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
 
-from tests.bench.load import frame
+from tests.bench.load import TEXT, frame
 
 WINDOW_SECONDS: Final = 0.001
+CHUNK_BYTES: Final = 1 << 18
 MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
@@ -39,40 +40,31 @@ class Limit:
         client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         head = b""
         while not head.endswith(b"\r\n\r\n"):
-            more = client.recv(65536)
+            more = client.recv(CHUNK_BYTES)
             if not more:
                 client.close()
                 return
             head += more
-        match = re.search(rb"Sec-WebSocket-Key: (\S+)", head)
-        assert match is not None
-        accepted = base64.b64encode(hashlib.sha1(match[1] + MAGIC, usedforsecurity=False).digest())
-        client.sendall(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Accept: %s\r\n\r\n" % accepted
-        )
+        client.sendall(answer(head))
         self.clients.add(client)
         self.selector.register(client, selectors.EVENT_READ, client)
 
     def hear(self, client: socket.socket) -> None:
-        """One message, or the end of the connection."""
-        head = _exactly(client, 2)
-        if not head or head[0] != 0x81:
+        """What a connection says at once, or its end."""
+        heard = bytearray(client.recv(CHUNK_BYTES))
+        if not heard or heard[0] != TEXT:
             self.clients.remove(client)
             self.selector.unregister(client)
             client.close()
             return
-        size = head[1] & 0x7F
-        if size == 126:
-            (size,) = struct.unpack("!H", _exactly(client, 2))
-        elif size == 127:
-            (size,) = struct.unpack("!Q", _exactly(client, 8))
-        _exactly(client, 4)
-        message = json.loads(_exactly(client, size))
-        if message["type"] == "workflow.start":
-            self.run(message["payload"]["nodes"])
-        else:
-            client.sendall(frame(b'{"type":"workflow.subscribe","payload":{"ok":true}}', mask=False))
+        while heard:
+            while (text := first_text(heard)) is None:
+                heard += client.recv(CHUNK_BYTES)
+            message = json.loads(text)
+            if message["type"] == "workflow.start":
+                self.run(message["payload"]["nodes"])
+            else:
+                client.sendall(confirmation(message))
 
     def run(self, nodes: list[dict[str, Any]]) -> None:
         """All events of a run."""
@@ -111,22 +103,8 @@ class Limit:
             time.sleep(every)
 
     def event(self, type_: str, **payload: Any) -> bytes:
-        """One event as a frame."""
-        number = next(self.numbers)
-        return frame(
-            orjson.dumps(
-                {
-                    "id": f"run:{number}",
-                    "type": type_,
-                    "timestamp": time.time(),
-                    "workflow_id": "w",
-                    "run_id": "run",
-                    "seq": number,
-                    "payload": payload,
-                }
-            ),
-            mask=False,
-        )
+        """The next event as a frame."""
+        return event(next(self.numbers), type_, payload)
 
     def send(self, data: bytes) -> None:
         """To everybody. Who is slow makes all wait: this is a limit, no server."""
@@ -134,14 +112,49 @@ class Limit:
             client.sendall(data)
 
 
-def _exactly(client: socket.socket, size: int) -> bytes:
-    data = bytearray()
-    while len(data) < size:
-        more = client.recv(size - len(data))
-        if not more:
-            return b""
-        data += more
-    return bytes(data)
+def answer(head: bytes) -> bytes:
+    """What a request for a WebSocket is answered (RFC 6455, 4.2.2)."""
+    match = re.search(rb"Sec-WebSocket-Key: (\S+)", head)
+    assert match is not None
+    accepted = base64.b64encode(hashlib.sha1(match[1] + MAGIC, usedforsecurity=False).digest())
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: %s\r\n\r\n" % accepted
+    )
+
+
+def first_text(heard: bytearray) -> bytes | None:
+    """Take the first frame, which is a text masked by zero, as those of the load are; None: not all of it is there."""
+    if len(heard) < 2:
+        return None
+    begin, size = 6, heard[1] & 0x7F
+    if size >= 126:
+        begin = 8 if size == 126 else 14
+        size = int.from_bytes(heard[2 : begin - 4], "big")
+    if len(heard) < begin + size:
+        return None
+    text = bytes(heard[begin : begin + size])
+    del heard[: begin + size]
+    return text
+
+
+def confirmation(message: Mapping[str, Any]) -> bytes:
+    """What a subscription is answered, as a frame."""
+    return frame(orjson.dumps({"type": message["type"], "payload": {"ok": True}}), mask=False)
+
+
+def event(number: int, type_: str, payload: Mapping[str, Any]) -> bytes:
+    """An event of the snake dialect as a frame."""
+    message = {
+        "id": f"run:{number}",
+        "type": type_,
+        "timestamp": time.time(),
+        "workflow_id": "w",
+        "run_id": "run",
+        "seq": number,
+        "payload": payload,
+    }
+    return frame(orjson.dumps(message), mask=False)
 
 
 def main() -> None:

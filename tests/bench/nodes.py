@@ -18,7 +18,7 @@ import attrs
 
 from tests.bench.graphs import SHAPES, start
 from tests.bench.load import Crowd
-from tests.bench.rig import BASELINE, CALLBOARD, LIMIT, SQLITE, Sample, Server, chosen, open_servers, rounds
+from tests.bench.rig import BASELINE, CALLBOARD, LIMIT, PLAIN, SQLITE, Sample, Server, chosen, open_servers, rounds
 from tests.bench.rig import arguments as rig_arguments
 from tests.bench.rows import Row, show
 
@@ -81,7 +81,7 @@ def measure(options: argparse.Namespace) -> list[Row]:
         peers = (
             () if case.kind == "act" else ("langgraph", "pydantic-graph") if case.shape == "chain" else ("langgraph",)
         )
-        names = chosen(options, (CALLBOARD, SQLITE, BASELINE, LIMIT), peers=peers)
+        names = chosen(options, (CALLBOARD, SQLITE, BASELINE, PLAIN, LIMIT), peers=peers)
         with open_servers(names, folder=options.folder) as servers:
             count = 1 if options.quick else options.rounds
             found = rounds(servers, partial(play, case=case), count=count, label=case.name)

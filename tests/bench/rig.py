@@ -29,6 +29,7 @@ __all__ = [
     "BASELINE",
     "CALLBOARD",
     "LIMIT",
+    "PLAIN",
     "SQLITE",
     "Sample",
     "Server",
@@ -44,6 +45,9 @@ SQLITE: Final = "sqlite"
 """callboard with the durable journal."""
 BASELINE: Final = "baseline"
 LIMIT: Final = "limit"
+"""Raw sockets, and nothing behind them."""
+PLAIN: Final = "plain"
+"""trio with a task for each node, and nothing beside them."""
 BASELINE_PYTHON: Final = ROOT / ".venv-bench" / "bin" / "python"
 PEERS_PYTHON: Final = ROOT / ".venv-peers" / "bin" / "python"
 
@@ -94,7 +98,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="a moment instead of minutes: to see that it works")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--rounds", type=int, default=5, help="how often (5)")
-    parser.add_argument("--only", help=f"who is measured, by commas, of {CALLBOARD}, {SQLITE}, {BASELINE}, {LIMIT}")
+    parser.add_argument(
+        "--only", help=f"who is measured, by commas, of {CALLBOARD}, {SQLITE}, {BASELINE}, {PLAIN}, {LIMIT}"
+    )
     parser.add_argument("--peers", action="store_true", help="beside libraries that do a part of it, too, if there are")
     parser.add_argument("--folder", default=".", help="where the durable journal is, for it is the disk that counts")
 
@@ -161,8 +167,8 @@ def _start(name: str, folder: Path) -> Server:
     match name:
         case "baseline":
             command = [str(BASELINE_PYTHON), str(ROOT / "tests" / "bench" / "baseline.py")]
-        case "limit":
-            command = [sys.executable, "-m", "tests.bench.limit"]
+        case "limit" | "plain":
+            command = [sys.executable, "-m", f"tests.bench.{name}"]
         case "websockets" | "picows" | "langgraph" | "pydantic-graph":
             command = [str(PEERS_PYTHON), str(ROOT / "tests" / "bench" / "peers.py"), name]
         case _:

@@ -28,7 +28,7 @@ def test_the_journal_is_measured(tmp_path):
 def measured(name, folder):
     """What a subcommand prints for programs; the baseline is left out, for what it needs is not installed here."""
     command = [sys.executable, "-m", "tests.bench", name, "--quick", "--json", "--folder", str(folder)]
-    command += ["--only", "callboard,sqlite,limit"]
+    command += ["--only", "callboard,sqlite,plain,limit"]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=110).stdout
     assert not list(folder.iterdir())
     return json.loads(printed)
@@ -37,9 +37,9 @@ def measured(name, folder):
 @pytest.mark.parametrize(
     ("name", "contestants"),
     [
-        ("fanout", {"callboard", "limit"}),
-        ("nodes", {"callboard", "sqlite", "limit"}),
-        ("latency", {"callboard", "limit"}),
+        ("fanout", {"callboard", "plain", "limit"}),
+        ("nodes", {"callboard", "sqlite", "plain", "limit"}),
+        ("latency", {"callboard", "plain", "limit"}),
     ],
 )
 def test_costs_are_measured_beside_others(name, contestants, tmp_path):
