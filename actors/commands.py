@@ -7,11 +7,13 @@ kept (`actors.requests`), and whoever repeats it is answered the same, also on a
 here is looked up in the journal: runs that ended before a restart are answered as all others.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, Protocol
 
 import attrs
+import trio
 
 from actors.errors import RunActive, UnknownRun
 from actors.fitting import PAYLOAD_BYTES, fit, parts
@@ -20,6 +22,7 @@ from actors.runtime import ALL_RUNS, Runtime, named
 from actors.sessions import Member, Sessions
 from actors.standing import Standing
 from protocol.errors import BadField, InvalidWorkflow
+from protocol.graph import Validation
 from protocol.messages import (
     Command,
     Control,
@@ -101,7 +104,7 @@ class Commands:
                 for part in parts(peer.dialect, snapshot):
                     peer.reply(part)
             case Validate():
-                peer.reply(self._validate(command, peer))
+                peer.reply(await self._validate(command, peer))
             case GetStatus():
                 peer.reply(attrs.evolve(self.status(peer.session_id), reply_to=command.id))
             case Heartbeat():
@@ -185,8 +188,8 @@ class Commands:
                 return listed
             rows = len(page.runs) // 2
 
-    def _validate(self, command: Validate, peer: Peer) -> Validated:
-        found = self.runtime.validate(command.graph, needs_start=_needs_start(command, peer))
+    async def _validate(self, command: Validate, peer: Peer) -> Validated:
+        found = await self.runtime.validate(command.graph, needs_start=_needs_start(command, peer))
         return Validated(
             workflow_id=command.workflow_id,
             reply_to=command.id,
@@ -195,13 +198,11 @@ class Commands:
             warnings=found.warnings,
         )
 
-    async def _start(self, command: StartRun, peer: Peer) -> None:  # noqa: ASYNC910  an accepted one awaits nothing
-        run_id = None
-        requests = self.sessions.requests
+    async def _start(self, command: StartRun, peer: Peer) -> None:  # noqa: ASYNC910  a small graph is checked at once
+        run_id, requests = None, self.sessions.requests
         if command.request_id is not None:
             run_id = run_id_of(peer.session_id, command.request_id)
             there = await self.runtime.look_up(command.workflow_id, run_id)
-            # Between this and the submit nothing is awaited: two of the same are one after the other.
             known = requests.find(peer.session_id, command.request_id)
             if known is None and there is not None:
                 # Asked so long ago that the table forgot, or of another process; but the run is there.
@@ -210,13 +211,20 @@ class Commands:
             if known is not None:
                 await self._start_again(command, peer, known)
                 return
+        # What was heard is done: a peer that is gone when its graph was checked has started it all the same.
+        with _config_at(peer), trio.CancelScope(shield=True):
+            found = await self.runtime.validate(
+                command.graph, config=command.config, needs_start=_needs_start(command, peer)
+            )
+        # From here to the submit nothing is awaited: two of the same are one after the other.
+        known = requests.find(peer.session_id, command.request_id) if command.request_id is not None else None
+        if known is not None:
+            await self._start_again(command, peer, known)
+            return
         refused: StartRefused | None = None
         try:
-            self._submit(command, peer, run_id)
-        except BadField as error:
-            # The runtime read the config; where it stood in the message is known here.
-            at = CONFIG_AT[peer.dialect.name]
-            raise BadField([(f"{at}.{path}", text) for path, text in error.faults]) from None
+            with _config_at(peer):
+                self._submit(command, peer, run_id, found)
         except InvalidWorkflow as error:
             # The same graph is told the same again; its problems are too many to be kept with the request id.
             refusal = StartRefused(
@@ -238,13 +246,14 @@ class Commands:
         if refused is not None:
             await self._refuse(command, peer, refused)
 
-    def _submit(self, command: StartRun, peer: Peer, run_id: str | None) -> None:
+    def _submit(self, command: StartRun, peer: Peer, run_id: str | None, found: Validation) -> None:
         self.runtime.submit(
             command.graph,
             workflow_id=command.workflow_id,
             config=command.config,
             run_id=run_id,
             needs_start=_needs_start(command, peer),
+            found=found,
             starter=peer.session_id,
             # From its first event on, before anyone else can have seen one.
             before=lambda run: self.runtime.hub.watch(peer, run.id),
@@ -292,6 +301,16 @@ class Commands:
         subscribe = Subscribe(id=command.id, workflow_id=command.workflow_id, run_id=run_id, after_seq=0)
         await self.runtime.hub.subscribe(peer, subscribe, run_id=run_id, quiet=True)
         self.sessions.touch(peer.session_id)
+
+
+@contextmanager
+def _config_at(peer: Peer) -> Iterator[None]:
+    """The runtime reads the config of a start; where it stood in the message is known here."""
+    try:
+        yield
+    except BadField as error:
+        at = CONFIG_AT[peer.dialect.name]
+        raise BadField([(f"{at}.{path}", text) for path, text in error.faults]) from None
 
 
 def _active(command: StartRun, error: RunActive) -> StartRefused:

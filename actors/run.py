@@ -106,6 +106,7 @@ class Plan:
     workflow_id: str
     config: ExecutionConfig
     steps: Mapping[str, Step]
+    """Node id → what to run; only asked for one by one."""
     warnings: Sequence[Problem]
     seed: int
     starter: str

@@ -13,8 +13,10 @@ All runs are told at once to come to rest – or to stop, cause `shutdown`, if t
 have not when the shutdown's grace is over are cancelled hard. Neither claims an ending that did not happen: what a
 durable journal holds goes on at the next start.
 
-`submit` is synchronous: it checks, records and spawns, so that a connection never waits for it. A run is listed here
-from its submit to its end; of an ended one only its summary is kept, as long as the journal keeps it.
+`submit` is synchronous: it records and spawns, so that a connection never waits for it. To check a large graph takes up
+to a second: `validate` does that in steps of 2 ms, for one graph at a time, and everybody has their turn between two.
+A run is listed here from its submit to its end; of an ended one only its summary is kept, as long as the journal keeps
+it.
 """
 
 import importlib.util
@@ -23,7 +25,7 @@ import logging
 import math
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
@@ -55,15 +57,16 @@ from actors.recovery import Past, read
 from actors.registry import Registry
 from actors.reports import Noted
 from actors.run import Plan, RunActor
+from actors.schedule import STEP
 from actors.secrets import Secrets
 from actors.settings import Settings
 from actors.simulated import SimulatedDriver
 from actors.spec import Spec
-from actors.steps import make_steps
+from actors.steps import Steps
 from actors.watchdog import Stuck, open_watchdog
 from protocol.errors import BadField, InvalidWorkflow, ProtocolError
 from protocol.execution import ExecutionConfig, inherited, parse_execution_config
-from protocol.graph import MAX_DEPTH, Limits, Problem, Validation, Workflow, validate
+from protocol.graph import MAX_DEPTH, Limits, Problem, Validation, Workflow, checking, validate
 from protocol.messages import Command, Control, ControlReply, InputReply, Json, NodeInput, RunEnded, Snapshot
 from protocol.states import ENDED, RunStatus
 from protocol.view import View
@@ -171,6 +174,8 @@ class Runtime:
         """The time, seconds since the epoch: all that tells it here asks this."""
         self._runs: dict[str, Run] = {}
         self._actors: dict[str, RunActor] = {}
+        self._checking = trio.Lock()
+        """Held by the large graph that is checked."""
         self._creating: set[trio.CancelScope] = set()
         """Runs on their way into the journal."""
         self._latest: dict[str, str] = {}
@@ -180,16 +185,22 @@ class Runtime:
         self._prefix = token_hex(5)
         self._numbers = itertools.count(1)
 
-    def validate(
+    async def validate(
         self, graph: Mapping[str, Json], *, config: Mapping[str, Json] | None = None, needs_start: bool = True
     ) -> Validation:
-        """Check a graph without starting it.
+        """Check a graph without starting it; everybody else has their turns meanwhile.
+
+        Args:
+            graph: `{"nodes": […], "edges": […]}`, or `connections` instead of `edges`; nobody changes it meanwhile.
+            config: the ExecutionConfig, as clients send it.
+            needs_start: whether a graph without a `start` node is an error.
 
         Raises:
             BadField: the ExecutionConfig is wrong.
+            ShuttingDown: the runtime ends.
         """
         parsed, _ = parse_execution_config(config or {})
-        return self._validate(graph, parsed, needs_start=needs_start)
+        return await self._validate(graph, parsed, needs_start=needs_start)
 
     def submit(
         self,
@@ -199,6 +210,7 @@ class Runtime:
         config: Mapping[str, Json] | None = None,
         run_id: str | None = None,
         needs_start: bool = True,
+        found: Validation | None = None,
         starter: str = "",
         before: Callable[[Run], None] | None = None,
         refused: Callable[[RunActive], None] | None = None,
@@ -211,6 +223,7 @@ class Runtime:
             config: the ExecutionConfig, as clients send it.
             run_id: unique for ever; None has one made.
             needs_start: a graph without a `start` node is refused; else it begins where no edge leads to.
+            found: what `validate` said of this graph, with this config and `needs_start`; None: it is checked now.
             starter: the session that starts it; `onDisconnect` looks at that.
             before: called with the run before anything of it is published.
             refused: called if the journal does not take it, because another server has an unfinished run of this
@@ -230,6 +243,7 @@ class Runtime:
         run_id = run_id or f"{self._prefix}-{next(self._numbers)}"
         return self._submit(
             Spec(graph=graph, config=config or {}, needs_start=needs_start, seed=0, starter=starter),
+            found,
             run_id=run_id,
             workflow_id=workflow_id or f"workflow-{run_id}",
             before=before,
@@ -239,6 +253,7 @@ class Runtime:
     def _submit(
         self,
         spec: Spec,
+        found: Validation | None,
         *,
         run_id: str,
         workflow_id: str,
@@ -251,7 +266,7 @@ class Runtime:
         parsed, odd = parse_execution_config(spec.config)
         if parsed.driver == "browser" and not parsed.dry_run and importlib.util.find_spec("playwright") is None:
             raise BadField([("config.driver", f"this server has no real browser: {INSTALL_EXTRA}")])
-        found = self._validate(spec.graph, parsed, needs_start=spec.needs_start)
+        found = found or validate(spec.graph, **self._check_options(parsed, needs_start=spec.needs_start))
         if found.workflow is None:
             raise InvalidWorkflow([*found.errors, *found.warnings])
         if run_id in self._runs or workflow_id in self._latest:
@@ -276,7 +291,7 @@ class Runtime:
         starter: str = "",
         before: Callable[[Run], None] | None = None,
     ) -> Run:
-        """Start a run, and wait until its start is durable. Arguments and errors as `submit`."""
+        """Start a run, and wait until its start is durable. Arguments and errors as `validate` and `submit`."""
         refusals: list[RunActive] = []
         run = self.submit(
             graph,
@@ -284,6 +299,7 @@ class Runtime:
             config=config,
             run_id=run_id,
             needs_start=needs_start,
+            found=await self.validate(graph, config=config, needs_start=needs_start),
             starter=starter,
             before=before,
             refused=refusals.append,
@@ -370,7 +386,7 @@ class Runtime:
         if run is not None:
             return run.workflow_id, run.workflow  # noqa: ASYNC910  nothing to wait for
         row = await self.journal.summary(run_id)
-        workflow, _ = self._workflow(Spec.unpack(await self.journal.spec(run_id)))
+        workflow, _ = await self._workflow(Spec.unpack(await self.journal.spec(run_id)))
         if workflow is None:
             raise UnknownRun(f"the graph of run {run_id} can not be read any more")
         return row.workflow_id, workflow
@@ -460,7 +476,7 @@ class Runtime:
         run_id = claim.run_id
         spec = Spec.unpack(await self.journal.spec(run_id))
         row = await self.journal.summary(run_id)
-        workflow, warnings = self._workflow(spec)
+        workflow, warnings = await self._workflow(spec)
         if workflow is None:
             raise UnknownRun("its graph can not be read any more")
         parsed, odd = parse_execution_config(spec.config)
@@ -524,7 +540,7 @@ class Runtime:
             run_id=view.run_id,
             workflow_id=view.workflow_id,
             config=config,
-            steps=make_steps(view.workflow, self.registry, config),
+            steps=Steps(view.workflow, self.registry, config),
             warnings=warnings,
             seed=spec.seed,
             starter=spec.starter,
@@ -592,8 +608,9 @@ class Runtime:
         spec = Spec(graph=graph, config=config, needs_start=False, seed=0, parent=plan.run_id, depth=plan.depth + 1)
         refusals: list[RunActive] = []
         try:
+            found = await self.validate(graph, config=config, needs_start=False)
             run = self._submit(
-                spec, run_id=run_id, workflow_id=f"workflow-{run_id}", before=None, refused=refusals.append
+                spec, found, run_id=run_id, workflow_id=f"workflow-{run_id}", before=None, refused=refusals.append
             )
         except InvalidWorkflow as error:
             raise NodeError(f"the workflow inside: {error}", code="invalid_workflow") from error
@@ -636,24 +653,47 @@ class Runtime:
             await trio.sleep_forever()
         raise NodeError(f"run {run_id}, inside this one, has no ending, and can not go on", code="child_lost")
 
-    def _workflow(self, spec: Spec) -> tuple[Workflow | None, Sequence[Problem]]:
+    async def _workflow(self, spec: Spec) -> tuple[Workflow | None, Sequence[Problem]]:
         """The graph of a run that was valid once. Kinds that are gone are told when their nodes run."""
         config, _ = parse_execution_config(spec.config)
-        found = self._validate(spec.graph, config, needs_start=spec.needs_start)
+        found = await self._validate(spec.graph, config, needs_start=spec.needs_start)
         if found.workflow is None:
-            found = self._validate(spec.graph, attrs.evolve(config, dry_run=True), needs_start=spec.needs_start)
+            found = await self._validate(spec.graph, attrs.evolve(config, dry_run=True), needs_start=spec.needs_start)
         return found.workflow, found.warnings
 
-    def _validate(self, graph: Mapping[str, Json], config: ExecutionConfig, *, needs_start: bool) -> Validation:
+    async def _validate(  # noqa: ASYNC910  a small graph takes no longer than a step
+        self, graph: Mapping[str, Json], config: ExecutionConfig, *, needs_start: bool
+    ) -> Validation:
+        """Check a graph: one that takes no longer than a step at once, else a step in each turn, one at a time."""
+        found: list[Validation] = []
+
+        def pieces() -> Iterator[None]:
+            found.append((yield from checking(graph, **self._check_options(config, needs_start=needs_start))))
+
+        rest = pieces()
+        until = trio.current_time() + STEP
+        while not found and trio.current_time() < until:
+            next(rest, None)
+        if not found:
+            async with self._checking:
+                for _ in rest:
+                    if trio.current_time() >= until:
+                        await trio.lowlevel.checkpoint()
+                        if self.closing:
+                            raise ShuttingDown("the server shuts down, and checks no more graphs")
+                        until = trio.current_time() + STEP
+        return found[0]  # noqa: ASYNC910  ditto
+
+    def _check_options(self, config: ExecutionConfig, *, needs_start: bool) -> dict[str, Any]:
+        """What a check is to know beside the graph."""
         settings = self.settings
-        return validate(
-            graph,
-            self.registry.kinds,
-            dry_run=config.dry_run,
-            needs_start=needs_start,
-            driver=config.driver,
-            limits=Limits(max_nodes=settings.max_nodes, max_edges=settings.max_edges, max_depth=settings.max_depth),
-        )
+        return {
+            "kinds": self.registry.kinds,
+            "dry_run": config.dry_run,
+            "needs_start": needs_start,
+            "driver": config.driver,
+            "limits": Limits(max_nodes=settings.max_nodes, max_edges=settings.max_edges, max_depth=settings.max_depth),
+        }
 
     def _tell(self, command: Control | NodeInput, reply: Callable[[Any], None]) -> None:
         run_id = self.find(command.workflow_id, command.run_id)

@@ -1,6 +1,6 @@
 """Steps: the nodes of a graph made ready to run, once per run – and in a dry run, what stands in for their work."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
@@ -15,18 +15,28 @@ from protocol.execution import ExecutionConfig
 from protocol.graph import ERROR, Node, Workflow
 from protocol.view import fires
 
-__all__ = ["make_steps"]
+__all__ = ["Steps"]
 
 
-def make_steps(workflow: Workflow, registry: Registry, config: ExecutionConfig) -> Mapping[str, Step]:
-    """Node id → its step.
+class Steps(dict[str, Step]):
+    """Node id → its step, made when it is first asked for: what thousands of nodes need is not made in one go.
 
     Args:
         workflow: the checked graph.
         registry: its kinds; in a dry run some may be missing.
         config: of the run.
     """
-    return {node.id: _step(node, workflow, registry.kinds.get(node.kind), config) for node in workflow.nodes.values()}
+
+    def __init__(self, workflow: Workflow, registry: Registry, config: ExecutionConfig) -> None:
+        super().__init__()
+        self._workflow = workflow
+        self._registry = registry
+        self._config = config
+
+    def __missing__(self, node_id: str) -> Step:
+        node = self._workflow.nodes[node_id]
+        step = self[node_id] = _step(node, self._workflow, self._registry.kinds.get(node.kind), self._config)
+        return step
 
 
 def _step(node: Node, workflow: Workflow, spec: KindSpec | None, config: ExecutionConfig) -> Step:

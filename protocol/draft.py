@@ -1,8 +1,8 @@
 """A graph as a client wrote it, read into nodes and edges while every problem on the way is noted.
 
-Theory of operation: a draft is filled once, by `read()`, and belongs to one call of `protocol.graph.validate`. It takes
-any JSON and never raises. What can not be understood is noted and left out, and reading goes on, so that a person who
-draws sees all problems at once. It looks at nodes and edges one by one; what they make together is not known here.
+Theory of operation: a draft is filled once, by `read()`, and belongs to one check (`protocol.graph`). It takes any JSON
+and never raises. What can not be understood is noted and left out, and reading goes on, so that a person who draws sees
+all problems at once. It looks at nodes and edges one by one; what they make together is not known here.
 
 - A node's kind is the first of `data.kind`, `type`, `data.type`, `data.name` that is registered. Of a node that says
   `data.kind`, a `type` that React Flow draws by itself (`input`, `output`, `default`, `group`) is never the kind.
@@ -15,7 +15,7 @@ draws sees all problems at once. It looks at nodes and edges one by one; what th
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -49,6 +49,9 @@ _LOOP_PORTS: Final = {
 
 _WAIVED: Final = frozenset({"bad_config", "no_start", "unknown_kind"})
 """What a dry run does not mind."""
+
+_PIECE: Final = 100
+"""Entries that are read between two yields."""
 
 # Looking for a near miss costs about a millisecond, and a graph may hold thousands of them.
 _MAX_SUGGESTIONS: Final = 20
@@ -119,21 +122,23 @@ class Draft:
         problem = Problem(code=code, message=message, path=path, node_id=node, edge_id=edge, severity=severity)
         (self.errors if severity == "error" else self.warnings).append(problem)
 
-    def read(self, graph: Any, limits: Limits) -> bool:
-        """Read all nodes, then all edges; False if the graph as a whole has not the shape or the size to be read."""
-        if not self._fits(graph, limits):
-            return False
+    def read(self, graph: Mapping[str, Any]) -> Iterator[None]:
+        """Read all nodes, then all edges, of a graph that `fits`; yields now and then."""
         self.list_key = "connections" if graph.get("connections") else "edges"
         for index, entry in enumerate(graph.get("nodes") or ()):
             self._read_node(index, entry)
+            if index % _PIECE == 0:
+                yield
         entries = graph.get(self.list_key) or ()
         said = (_name(entry.get("id")) for entry in entries if isinstance(entry, dict))
         self._said_edge_ids = frozenset(id_ for id_ in said if id_ is not None)
         for index, entry in enumerate(entries):
             self._read_edge(index, entry)
-        return True
+            if index % _PIECE == 0:
+                yield
 
-    def _fits(self, graph: Any, limits: Limits) -> bool:
+    def fits(self, graph: Any, limits: Limits) -> bool:
+        """Whether a graph as a whole has the shape and the size to be read."""
         if not isinstance(graph, dict):
             self.report("bad_field", "graph", "must be an object with `nodes` and `edges`")
             return False

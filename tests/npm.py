@@ -31,6 +31,9 @@ JS: Final = ROOT / "bin" / "js"
 UNAVAILABLE: Final = 69
 """Exit status of bin/js: no Node.js, or no packages."""
 
+NICE: Final = ("nice", "-n", "15") if shutil.which("nice") else ()
+"""The tests beside them are not to be late."""
+
 DEADLINE: Final = 400.0
 """Seconds; only ever reached by a command that hangs."""
 
@@ -56,10 +59,10 @@ _running: dict[Words, _Running] = {}
 def begin(words: Words, *, patiently: bool) -> None:
     """Start a command, in a process group of its own."""
     package, *command = words
-    lock = ["nice", "-n", "15", "flock", str(ROOT / "tests")] if patiently else []
+    lock = ["flock", str(ROOT / "tests")] if patiently else []
     output = TemporaryFile()  # noqa: SIM115  closed with the process
     process = subprocess.Popen(
-        [*lock, str(JS), *command],
+        [*NICE, *lock, str(JS), *command],
         cwd=ROOT / package,
         env={**os.environ, "PYTHON": sys.executable, "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
@@ -78,7 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin with what was selected."""
     shared = hasattr(session.config, "workerinput")
-    if shared or session.config.option.collectonly or shutil.which("flock") is None or shutil.which("nice") is None:
+    if shared or session.config.option.collectonly or shutil.which("flock") is None:
         return
     for item in session.items:
         for mark in item.iter_markers("npm"):

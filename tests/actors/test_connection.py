@@ -561,3 +561,42 @@ async def test_what_fails_after_the_answer_is_no_second_answer(open_house, autoj
             assert (confirmed["type"], confirmed["payload"]["reply_to"]) == ("workflow.subscribe", "1")
             assert (error["type"], error["payload"]["code"]) == ("error", "journal_error")
             assert "reply_to" not in error["payload"]
+
+
+# A large graph: others have their turns while it is checked
+
+
+async def test_a_start_that_was_heard_is_done_though_its_peer_has_gone_meanwhile(house, autojump_clock, monkeypatch):
+    """Who sends a start and goes away finds the run, however large the graph is."""
+    monkeypatch.setattr("actors.runtime.STEP", 0.0)
+    async with house.client("/ws/me?dialect=snake") as client:
+        await client.send(**start())
+        with trio.fail_after(10):
+            while not house.runtime._checking.locked():
+                await trio.lowlevel.checkpoint()
+        house.server.sessions.newest("me").close(1001, "cut")
+        assert not house.runtime.unfinished()
+    await house.quiet()
+    assert [run.workflow_id for run in house.runtime.unfinished()] == ["w"]
+
+
+async def test_the_same_start_twice_is_one_run_though_both_are_checked_at_once(house, autojump_clock, monkeypatch):
+    """Two windows of a session send the same request: the second is answered as the first."""
+    monkeypatch.setattr("actors.runtime.STEP", 0.0)
+    async with trio.open_nursery() as nursery:
+
+        async def window(task_status=trio.TASK_STATUS_IGNORED) -> None:
+            async with house.client("/ws/fixed?dialect=snake") as client:
+                task_status.started(client)
+                await trio.sleep_forever()
+
+        # The first three are taken over; then they share the session.
+        *_, one, two = [await nursery.start(window) for _ in range(5)]
+        await one.send(**start(request_id="r1"))
+        await two.send(**start(request_id="r1"))
+        for client in (one, two):
+            heard = await events_until(client, "execution.complete")
+            assert [message["type"] for message in heard].count("workflow.start") == 1
+            assert "execution.log" not in {message["type"] for message in heard if "seq" not in message}
+        nursery.cancel_scope.cancel()
+    assert len((await house.runtime.list_runs()).runs) == 1

@@ -1,6 +1,7 @@
 """The runtime: what its end leaves, what a bug costs, and what it keeps of runs that are over."""
 
 from contextlib import aclosing
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -139,6 +140,76 @@ async def test_what_can_not_be_started_is_refused_and_leaves_nothing(autojump_cl
             runtime.control(Control(workflow_id="nobody", action="stop"), lambda _reply: None)
     with pytest.raises(ShuttingDown):
         runtime.submit(SHORT)
+
+
+def large(nodes: int) -> Any:
+    """A chain of so many nodes."""
+    names = [f"n{number}" for number in range(nodes)]
+    edges = [{"source": a, "target": b} for a, b in pairwise(["s", *names])]
+    return {"nodes": [*SHORT["nodes"], *({"id": name, "type": "set"} for name in names)], "edges": edges}
+
+
+async def test_everybody_has_their_turns_while_a_large_graph_is_checked():
+    """And nobody waits longer than for a step, but for what is one: what nodes and edges make together."""
+    async with open_runtime() as runtime, trio.open_nursery() as nursery:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                await trio.lowlevel.checkpoint()
+                turns += 1
+
+        nursery.start_soon(others)
+        found = await runtime.validate(large(5_000))
+        nursery.cancel_scope.cancel()
+    assert found.workflow is not None
+    assert len(found.workflow.nodes) == 5_001
+    # It takes tens of steps even where a node takes only a few microseconds.
+    assert turns > 5
+
+
+async def test_large_graphs_are_checked_one_by_one_and_small_ones_at_once(autojump_clock, monkeypatch):
+    """Or ten of them would have ten steps in each turn of the loop, and each would take ten times as long."""
+    ended: list[str] = []
+
+    async with open_runtime() as runtime, trio.open_nursery() as nursery:
+
+        async def check(name: str, graph: Any) -> None:
+            assert (await runtime.validate(graph)).workflow is not None
+            ended.append(name)
+
+        monkeypatch.setattr("actors.runtime.STEP", 0.0)  # on this clock work takes no time: now all are large
+        nursery.start_soon(check, "first", large(300))
+        await trio.lowlevel.checkpoint()
+        nursery.start_soon(check, "second", large(3_000))
+        await trio.lowlevel.checkpoint()
+        nursery.start_soon(check, "third", SHORT)
+        await trio.lowlevel.checkpoint()
+        assert not ended
+        monkeypatch.undo()
+        await check("small", SHORT)
+    assert ended == ["small", "first", "second", "third"]
+
+
+async def test_a_check_ends_with_the_runtime_and_a_cancelled_one_lets_the_next_begin(autojump_clock, monkeypatch):
+    """Nobody waits for a graph that nobody wants any more."""
+    monkeypatch.setattr("actors.runtime.STEP", 0.0)
+    async with trio.open_nursery() as nursery:
+        async with open_runtime() as runtime:
+
+            async def check(task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+                with trio.CancelScope() as scope:
+                    task_status.started(scope)
+                    with pytest.raises(ShuttingDown):
+                        await runtime.validate(large(10_000))
+
+            first = await nursery.start(check)
+            await trio.lowlevel.checkpoint()
+            first.cancel()
+            assert (await runtime.validate(SHORT)).workflow is not None
+            await nursery.start(check)
+            await trio.lowlevel.checkpoint()
 
 
 async def test_only_so_many_ended_runs_are_kept(autojump_clock):

@@ -228,7 +228,7 @@ async def test_one_that_is_missing_is_a_warning_first_and_then_an_error(autojump
         z=("log", {"message": "{{ secrets.NONE }}"}),
     )
     async with open_runtime() as runtime:
-        found = runtime.validate(graph)
+        found = await runtime.validate(graph)
         assert [(warning.code, warning.path) for warning in found.warnings if warning.code == "unknown_secret"] == [
             ("unknown_secret", "nodes[1].data.config.message"),
             ("unknown_secret", "nodes[2].data.config.message"),

@@ -119,7 +119,7 @@ async def test_another_status_is_an_error_unless_it_is_wanted():
 async def test_what_is_not_listed_is_not_run(program):
     """By whatever path; what is listed is the file that would be run, not a word."""
     async with opened() as runtime:
-        found = runtime.validate(flow("s >> c", c=("command", {"argv": [program, "-c", "exit"]})))
+        found = await runtime.validate(flow("s >> c", c=("command", {"argv": [program, "-c", "exit"]})))
         if not found.errors:
             assert (await result(runtime, program, "-c", "exit"))[0] == "not_allowed"
         else:

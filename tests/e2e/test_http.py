@@ -340,7 +340,7 @@ async def test_a_pause_cuts_a_get_and_waits_for_a_post():
 async def test_what_can_not_be_sent_is_told_at_submit(config):
     """Schemes, headers that would break out of their line, and those that choose whom a message is for."""
     async with open_runtime() as runtime:
-        found = runtime.validate(flow("s >> h", h=("http", config)))
+        found = await runtime.validate(flow("s >> h", h=("http", config)))
         assert {problem.code for problem in found.errors} == {"bad_config"}
         assert found.errors[0].path.startswith("nodes[1].data.config.")
 

@@ -19,7 +19,9 @@ def read(kinds: Mapping[str, Kind]) -> Read:
 
     def call(graph: Any, *, dry_run: bool = False) -> Draft:
         draft = Draft(kinds=kinds, dry_run=dry_run, driver="simulated")
-        assert draft.read(graph, Limits())
+        assert draft.fits(graph, Limits())
+        for _ in draft.read(graph):
+            pass
         return draft
 
     return call

@@ -112,10 +112,10 @@ test("who waits for a run is told when it is closed, and when the question itsel
   });
   await assert.rejects(failing, /a bug of the user/);
   const waiting = run.wait();
-  await it.stop(run.runId);
   run.close();
   await assert.rejects(waiting, { code: "closed" });
   await assert.rejects(run.wait(), { code: "closed" });
+  await it.stop(run.runId);
 });
 
 test("a token in the URL is the token, of HTTP too, and no part of the address any more", async (t) => {

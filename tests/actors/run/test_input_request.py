@@ -118,7 +118,7 @@ async def test_a_pause_gives_no_more_time(autojump_clock, world):
 
 async def test_a_bad_schema_is_told(autojump_clock, world):
     """At submit where it is written, else when the node would ask."""
-    found = world.runtime.validate(world.flow("s >> a", a=("input_request", {"schema": {"type": "nothing"}})))
+    found = await world.runtime.validate(world.flow("s >> a", a=("input_request", {"schema": {"type": "nothing"}})))
     assert [(problem.code, problem.path) for problem in found.errors] == [("bad_config", "nodes[1].data.config.schema")]
 
     async def ask(ctx):
