@@ -83,7 +83,7 @@ Between the two each session has its own, or all who hear one event would be pin
 
 PROOF_LIMIT: Final = 4.0
 """Seconds until a ping follows the first of events that go on and on: what is told twice, at most, to who comes back. A
-ping and its pong cost as much as some thirty pushes, so a thousand who watch one run are not asked each second."""
+ping and its pong cost as much as many pushes, so a thousand who watch one run are not asked each second."""
 
 CLIENT_INFO_BYTES: Final = 4096
 """What a client may say of itself."""

@@ -14,9 +14,8 @@ have not when the shutdown's grace is over are cancelled hard. Neither claims an
 durable journal holds goes on at the next start.
 
 `submit` is synchronous: it records and spawns, so that a connection never waits for it. To check a large graph takes up
-to a second: `validate` does that in steps of 2 ms, for one graph at a time, and everybody has their turn between two.
-A run is listed here from its submit to its end; of an ended one only its summary is kept, as long as the journal keeps
-it.
+to a second; `validate` lets others have their turns meanwhile (`actors.checking`), and `submit` takes what it found. A
+run is listed here from its submit to its end; of an ended one the summary is kept, as long as the journal keeps it.
 """
 
 import importlib.util
@@ -25,7 +24,7 @@ import logging
 import math
 import time
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from importlib import metadata
@@ -40,6 +39,7 @@ from actors.artifacts import ArtifactStore, open_artifacts
 from actors.browser.driver import BrowserDriver
 from actors.browser.search import INSTALL_EXTRA, Wanted
 from actors.browser.service import Browsers, open_browsers
+from actors.checking import Checker
 from actors.children import PARENT_STOPPED, Ending, Family
 from actors.context import Allowed, Driver
 from actors.errors import ActorsError, Busy, JournalError, NodeError, RunActive, ShuttingDown, UnknownRun
@@ -57,7 +57,6 @@ from actors.recovery import Past, read
 from actors.registry import Registry
 from actors.reports import Noted
 from actors.run import Plan, RunActor
-from actors.schedule import STEP
 from actors.secrets import Secrets
 from actors.settings import Settings
 from actors.simulated import SimulatedDriver
@@ -66,7 +65,7 @@ from actors.steps import Steps
 from actors.watchdog import Stuck, open_watchdog
 from protocol.errors import BadField, InvalidWorkflow, ProtocolError
 from protocol.execution import ExecutionConfig, inherited, parse_execution_config
-from protocol.graph import MAX_DEPTH, Limits, Problem, Validation, Workflow, checking, validate
+from protocol.graph import MAX_DEPTH, Problem, Validation, Workflow
 from protocol.messages import Command, Control, ControlReply, InputReply, Json, NodeInput, RunEnded, Snapshot
 from protocol.states import ENDED, RunStatus
 from protocol.view import View
@@ -165,6 +164,7 @@ class Runtime:
             result_bytes=settings.max_result,
         )
         """What nodes may do."""
+        self._checker = Checker(registry, settings)
         self.observer = observer
         self.started_at = wall()
         self.version = metadata.version("callboard")
@@ -174,8 +174,6 @@ class Runtime:
         """The time, seconds since the epoch: all that tells it here asks this."""
         self._runs: dict[str, Run] = {}
         self._actors: dict[str, RunActor] = {}
-        self._checking = trio.Lock()
-        """Held by the large graph that is checked."""
         self._creating: set[trio.CancelScope] = set()
         """Runs on their way into the journal."""
         self._latest: dict[str, str] = {}
@@ -200,7 +198,7 @@ class Runtime:
             ShuttingDown: the runtime ends.
         """
         parsed, _ = parse_execution_config(config or {})
-        return await self._validate(graph, parsed, needs_start=needs_start)
+        return await self._checker.check(graph, parsed, needs_start=needs_start)
 
     def submit(
         self,
@@ -266,7 +264,7 @@ class Runtime:
         parsed, odd = parse_execution_config(spec.config)
         if parsed.driver == "browser" and not parsed.dry_run and importlib.util.find_spec("playwright") is None:
             raise BadField([("config.driver", f"this server has no real browser: {INSTALL_EXTRA}")])
-        found = found or validate(spec.graph, **self._check_options(parsed, needs_start=spec.needs_start))
+        found = found or self._checker.check_now(spec.graph, parsed, needs_start=spec.needs_start)
         if found.workflow is None:
             raise InvalidWorkflow([*found.errors, *found.warnings])
         if run_id in self._runs or workflow_id in self._latest:
@@ -406,6 +404,7 @@ class Runtime:
     async def shut_down(self) -> None:
         """End everything, in the order of death. Called by `open_runtime`, shielded; each step has a deadline."""
         self.closing = True
+        self._checker.close()
         grace = trio.current_time() + self.settings.shutdown_grace
         for close in reversed(self._closers):
             with trio.move_on_at(grace):
@@ -656,44 +655,11 @@ class Runtime:
     async def _workflow(self, spec: Spec) -> tuple[Workflow | None, Sequence[Problem]]:
         """The graph of a run that was valid once. Kinds that are gone are told when their nodes run."""
         config, _ = parse_execution_config(spec.config)
-        found = await self._validate(spec.graph, config, needs_start=spec.needs_start)
+        found = await self._checker.check(spec.graph, config, needs_start=spec.needs_start)
         if found.workflow is None:
-            found = await self._validate(spec.graph, attrs.evolve(config, dry_run=True), needs_start=spec.needs_start)
+            config = attrs.evolve(config, dry_run=True)
+            found = await self._checker.check(spec.graph, config, needs_start=spec.needs_start)
         return found.workflow, found.warnings
-
-    async def _validate(  # noqa: ASYNC910  a small graph takes no longer than a step
-        self, graph: Mapping[str, Json], config: ExecutionConfig, *, needs_start: bool
-    ) -> Validation:
-        """Check a graph: one that takes no longer than a step at once, else a step in each turn, one at a time."""
-        found: list[Validation] = []
-
-        def pieces() -> Iterator[None]:
-            found.append((yield from checking(graph, **self._check_options(config, needs_start=needs_start))))
-
-        rest = pieces()
-        until = trio.current_time() + STEP
-        while not found and trio.current_time() < until:
-            next(rest, None)
-        if not found:
-            async with self._checking:
-                for _ in rest:
-                    if trio.current_time() >= until:
-                        await trio.lowlevel.checkpoint()
-                        if self.closing:
-                            raise ShuttingDown("the server shuts down, and checks no more graphs")
-                        until = trio.current_time() + STEP
-        return found[0]  # noqa: ASYNC910  ditto
-
-    def _check_options(self, config: ExecutionConfig, *, needs_start: bool) -> dict[str, Any]:
-        """What a check is to know beside the graph."""
-        settings = self.settings
-        return {
-            "kinds": self.registry.kinds,
-            "dry_run": config.dry_run,
-            "needs_start": needs_start,
-            "driver": config.driver,
-            "limits": Limits(max_nodes=settings.max_nodes, max_edges=settings.max_edges, max_depth=settings.max_depth),
-        }
 
     def _tell(self, command: Control | NodeInput, reply: Callable[[Any], None]) -> None:
         run_id = self.find(command.workflow_id, command.run_id)

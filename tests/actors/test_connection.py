@@ -568,11 +568,11 @@ async def test_what_fails_after_the_answer_is_no_second_answer(open_house, autoj
 
 async def test_a_start_that_was_heard_is_done_though_its_peer_has_gone_meanwhile(house, autojump_clock, monkeypatch):
     """Who sends a start and goes away finds the run, however large the graph is."""
-    monkeypatch.setattr("actors.runtime.STEP", 0.0)
+    monkeypatch.setattr("actors.checking.STEP", 0.0)
     async with house.client("/ws/me?dialect=snake") as client:
         await client.send(**start())
         with trio.fail_after(10):
-            while not house.runtime._checking.locked():
+            while not house.runtime._checker.busy:
                 await trio.lowlevel.checkpoint()
         house.server.sessions.newest("me").close(1001, "cut")
         assert not house.runtime.unfinished()
@@ -582,7 +582,7 @@ async def test_a_start_that_was_heard_is_done_though_its_peer_has_gone_meanwhile
 
 async def test_the_same_start_twice_is_one_run_though_both_are_checked_at_once(house, autojump_clock, monkeypatch):
     """Two windows of a session send the same request: the second is answered as the first."""
-    monkeypatch.setattr("actors.runtime.STEP", 0.0)
+    monkeypatch.setattr("actors.checking.STEP", 0.0)
     async with trio.open_nursery() as nursery:
 
         async def window(task_status=trio.TASK_STATUS_IGNORED) -> None:

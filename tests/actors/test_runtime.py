@@ -179,14 +179,11 @@ async def test_large_graphs_are_checked_one_by_one_and_small_ones_at_once(autoju
             assert (await runtime.validate(graph)).workflow is not None
             ended.append(name)
 
-        monkeypatch.setattr("actors.runtime.STEP", 0.0)  # on this clock work takes no time: now all are large
-        nursery.start_soon(check, "first", large(300))
-        await trio.lowlevel.checkpoint()
-        nursery.start_soon(check, "second", large(3_000))
-        await trio.lowlevel.checkpoint()
-        nursery.start_soon(check, "third", SHORT)
-        await trio.lowlevel.checkpoint()
-        assert not ended
+        monkeypatch.setattr("actors.checking.STEP", 0.0)  # on this clock work takes no time: now all are large
+        for behind, (name, graph) in enumerate((("first", large(5_000)), ("second", large(50)), ("third", SHORT))):
+            nursery.start_soon(check, name, graph)
+            while not runtime._checker.busy or runtime._checker._large.statistics().tasks_waiting < behind:
+                await trio.lowlevel.checkpoint()
         monkeypatch.undo()
         await check("small", SHORT)
     assert ended == ["small", "first", "second", "third"]
@@ -194,7 +191,7 @@ async def test_large_graphs_are_checked_one_by_one_and_small_ones_at_once(autoju
 
 async def test_a_check_ends_with_the_runtime_and_a_cancelled_one_lets_the_next_begin(autojump_clock, monkeypatch):
     """Nobody waits for a graph that nobody wants any more."""
-    monkeypatch.setattr("actors.runtime.STEP", 0.0)
+    monkeypatch.setattr("actors.checking.STEP", 0.0)
     async with trio.open_nursery() as nursery:
         async with open_runtime() as runtime:
 
