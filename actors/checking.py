@@ -1,11 +1,11 @@
 """Graphs are checked without holding up the loop: a small one at once, a large one in steps between others' turns.
 
-Theory of operation: a `Checker` belongs to one runtime. It begins with every graph at once; one that is not done after
-a step waits until no other large graph is being checked, and goes on with a step in each turn of the loop. So no turn
-is longer by more than one step, whoever sends how many graphs, and a large one is not slowed down by those behind it.
-What is not in pieces (`protocol.graph` says what) is a step of its own, and may take tens of milliseconds.
+Theory of operation: a `Checker` belongs to one runtime. A check that is not done after a step of 2 ms yields, and goes
+on with a step in each turn of the loop. Several share that step, so that a turn is not longer because there are many;
+and where turns are long, since the server has much to do, so are the steps: a check always has a part of the time. A
+step ends where `protocol.graph` yields; what is one piece there may take tens of milliseconds.
 
-A cancel leaves nothing: a check changes nothing but itself. `close` ends those that wait or go on.
+A cancel leaves nothing: a check changes nothing but itself.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import trio
 
-from actors.errors import ShuttingDown
 from actors.registry import Registry
 from actors.settings import Settings
 from protocol.execution import ExecutionConfig
@@ -24,6 +23,9 @@ __all__ = ["Checker"]
 
 STEP: Final = 0.002
 """Seconds of work after which it yields."""
+
+SHARE: Final = 0.25
+"""Of the time that the others have had since its last step, if that is more."""
 
 
 class Checker:
@@ -37,18 +39,8 @@ class Checker:
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self._kinds = registry.kinds
         self._limits = Limits(max_nodes=settings.max_nodes, max_edges=settings.max_edges, max_depth=settings.max_depth)
-        self._large = trio.Lock()
-        """Held by the large graph that is being checked."""
-        self._closed = False
-
-    @property
-    def busy(self) -> bool:
-        """Whether a large graph is being checked."""
-        return self._large.locked()
-
-    def close(self) -> None:
-        """The runtime ends: whoever waits for a large graph is told so. Idempotent."""
-        self._closed = True
+        self._yielding = 0
+        """Checks that others have their turns beside."""
 
     def check_now(self, graph: Mapping[str, Json], config: ExecutionConfig, *, needs_start: bool) -> Validation:
         """Check a graph in one step, however long it takes."""
@@ -63,9 +55,6 @@ class Checker:
             graph: as the client sent it.
             config: of the run.
             needs_start: whether a graph without a `start` node is an error.
-
-        Raises:
-            ShuttingDown: the runtime ends, and the graph is large.
         """
         found: list[Validation] = []
 
@@ -77,14 +66,22 @@ class Checker:
         while not found and trio.current_time() < until:
             next(rest, None)
         if not found:
-            async with self._large:
-                for _ in rest:
-                    if trio.current_time() >= until:
-                        await trio.lowlevel.checkpoint()
-                        if self._closed:
-                            raise ShuttingDown("the server shuts down, and checks no more graphs")
-                        until = trio.current_time() + STEP
+            self._yielding += 1
+            try:
+                await self._go_on(rest)
+            finally:
+                self._yielding -= 1
         return found[0]  # noqa: ASYNC910  ditto
+
+    async def _go_on(self, rest: Iterator[None]) -> None:
+        """Step by step, until nothing is left."""
+        until = -1.0
+        for _ in rest:
+            if (now := trio.current_time()) >= until:
+                await trio.lowlevel.checkpoint()
+                resumed = trio.current_time()
+                until = resumed + max(STEP, SHARE * (resumed - now)) / self._yielding
+        await trio.lowlevel.checkpoint()
 
     def _options(self, config: ExecutionConfig, *, needs_start: bool) -> dict[str, Any]:
         """What a check is to know beside the graph."""

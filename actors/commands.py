@@ -13,7 +13,6 @@ from functools import partial
 from typing import Final, Protocol
 
 import attrs
-import trio
 
 from actors.errors import RunActive, UnknownRun
 from actors.fitting import PAYLOAD_BYTES, fit, parts
@@ -199,7 +198,8 @@ class Commands:
         )
 
     async def _start(self, command: StartRun, peer: Peer) -> None:  # noqa: ASYNC910  a small graph is checked at once
-        run_id, requests = None, self.sessions.requests
+        run_id = None
+        requests = self.sessions.requests
         if command.request_id is not None:
             run_id = run_id_of(peer.session_id, command.request_id)
             there = await self.runtime.look_up(command.workflow_id, run_id)
@@ -211,8 +211,8 @@ class Commands:
             if known is not None:
                 await self._start_again(command, peer, known)
                 return
-        # What was heard is done: a peer that is gone when its graph was checked has started it all the same.
-        with _config_at(peer), trio.CancelScope(shield=True):
+        with _config_at(peer):
+            self.runtime.admit(command.workflow_id)
             found = await self.runtime.validate(
                 command.graph, config=command.config, needs_start=_needs_start(command, peer)
             )

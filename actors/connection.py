@@ -5,16 +5,17 @@ actor's whole life, and its caller's task is the reader. It owns nothing but its
 trio-websocket's own task; the stream belongs to the server, which closes it after `serve()` in any case.
 
 *Reader*: text → session → command → `_obey` → reply. It never awaits an effect; what follows a command comes as events.
-It awaits the journal for a question about a run, and room in the outbox when replies have filled it: a peer that asks
-and does not read is not read either.
+It awaits the journal for a question about a run, its turns to check a large graph, and room in the outbox when replies
+have filled it: a peer that asks and does not read is not read either.
 
 *Writer*: the only task that awaits the socket for sending. When the outbox has drained it asks the hub for what this
 peer lags behind. It is also the actor's clock: heartbeats, pings, and the deadlines of a peer that takes nothing or
 shows no life. Life is any byte that came, and any byte that had to wait and was taken.
 
 *Proof of arrival*: a pong proves that everything sent before its ping has arrived, from any peer, whatever it knows of
-us. So a ping goes out a second after the first event that no ping follows yet; how far the peer was just before, by the
-hub, is its position once the pong is there. An idle connection is pinged for its life only, every `ping_interval`.
+us. So a ping goes out within a second after the last event, and while more and more follow, four seconds after the
+first that no ping follows yet; how far the peer was just before, by the hub, is its position once the pong is there. An
+idle connection is pinged for its life only, every `ping_interval`.
 
 *Mailbox*: there is none. `push` and `reply` are called by the hub and by runs in their own steps and never block: a
 push that finds the outbox full takes nothing, and the hub keeps this peer's cursor; a reply is always queued, and there
@@ -28,7 +29,6 @@ answer. A peer that was too slow gets the close frame instead of what still wait
 
 import logging
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Final
 from zlib import crc32
@@ -77,12 +77,12 @@ GONE: Final = (
 )
 """How a peer that is gone, or late, shows. The last: trio-websocket answers a ping after a close."""
 
-PROOF_SECONDS: Final = (0.4, 0.5)
-"""Until it is looked whether more has followed an event; else a ping does: at most 1 s after the last one, therefore.
-Between the two each session has its own, or all who hear one event would be pinged in the same turn of the loop."""
+PROOF_SECONDS: Final = (0.75, 1.0)
+"""From the last event to the ping that follows it. Between the two each session has its own, or all who hear the same
+event would be pinged in the same turn of the loop."""
 
 PROOF_LIMIT: Final = 4.0
-"""Seconds until a ping follows the first of events that go on and on: what is told twice, at most, to who comes back. A
+"""Seconds from the first of events that go on and on to the ping: what is told twice, at most, to who comes back. A
 ping and its pong cost as much as many pushes, so a thousand who watch one run are not asked each second."""
 
 CLIENT_INFO_BYTES: Final = 4096
@@ -125,7 +125,7 @@ class Connection:
         "_session",
         "_settings",
         "_stream",
-        "_unproven",
+        "_taken_at",
         "batch",
         "session_id",
     )
@@ -159,13 +159,13 @@ class Connection:
         """When the ping went out that waits for its pong."""
         shortest, longest = PROOF_SECONDS
         self._proof = shortest + (longest - shortest) * crc32(session.session_id.encode(errors="replace")) / 2**32
-        """Seconds between two looks whether events go on."""
+        """Seconds from the last event to its ping."""
+        self._taken_at = -math.inf
+        """When an event was handed over last."""
         self._proof_due = math.inf
-        """When to look whether a ping is to prove the arrival of what was sent; infinity: a ping followed all of it."""
+        """When to ping, unless more has followed; infinity: a ping has followed all that was handed over."""
         self._proof_until = math.inf
-        """When that ping goes out though events go on."""
-        self._unproven: Sequence[int] = ()
-        """Where each subscription was at the last look."""
+        """When to ping whatever has followed."""
         self._nap = trio.CancelScope()
         """The writer's, while there is nothing to write."""
 
@@ -197,10 +197,10 @@ class Connection:
 
     # What others do to it, each in one synchronous step.
 
-    def push(self, data: bytes) -> bool:
-        """Whole frames of events. False: the outbox is full, nothing was taken; `Hub.refill` is asked after a drain."""
+    def push(self, data: bytes, *, events: bool = True) -> bool:
+        """Whole frames. False: the outbox is full, nothing was taken; `Hub.refill` is asked after a drain."""
         taken = self._closing is None and self._stream.push(data)
-        if taken and self._proof_due == math.inf:
+        if taken and events:
             self._want_proof()
         return taken
 
@@ -221,22 +221,15 @@ class Connection:
 
     def _want_proof(self) -> None:
         """Something was sent of which the arrival matters."""
+        self._taken_at = now = trio.current_time()
         if self._proof_due == math.inf:
-            now = trio.current_time()
             self._proof_due, self._proof_until = now + self._proof, now + PROOF_LIMIT
-            self._unproven = self._positions()
             self._wake()
 
-    def _goes_on(self, now: float) -> bool:
-        """Whether more events followed those that are to be proven, so that the ping can wait for the last of them."""
-        before, self._unproven = self._unproven, self._positions()
-        if before == self._unproven or now >= self._proof_until:
-            return False
-        self._proof_due = min(now + self._proof, self._proof_until)
-        return True
-
-    def _positions(self) -> Sequence[int]:
-        return [seq for _, seq in self._runtime.hub.mark(self).positions]
+    def _put_off(self, now: float) -> bool:
+        """Whether more has followed what is to be proven, so that the ping can wait for the last of it."""
+        self._proof_due = min(self._taken_at + self._proof, self._proof_until)
+        return now < self._proof_due
 
     def _wake(self) -> None:
         """The writer has something to do, perhaps earlier than it thought."""
@@ -438,7 +431,7 @@ class Connection:
 
     def _due(self) -> float:
         """When the writer has something to do though nothing is to be written."""
-        if self._closing is not None:
+        if self._closing is not None or self._dead:
             return math.inf
         if self._pinged_at is None:
             return min(self._heartbeat_due, self._ping_due, self._proof_due)
@@ -454,7 +447,7 @@ class Connection:
             if self._session.dialect is None or self._session.dialect.name == "flat":
                 self._stream.push(text_frame(self._session.encode(HeartbeatReply(), at=self._runtime.wall())))
         if self._pinged_at is None:
-            if now >= self._ping_due or (now >= self._proof_due and not self._goes_on(now)):
+            if now >= self._ping_due or (now >= self._proof_due and not self._put_off(now)):
                 self._ping_due, self._pinged_at, self._proof_due = now + settings.ping_interval, now, math.inf
                 nursery.start_soon(self._ping, socket)
         elif not self._stream.queued and now >= max(self._pinged_at, self._stream.last_life) + settings.ping_timeout:

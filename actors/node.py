@@ -22,7 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 import trio
@@ -43,7 +43,7 @@ from protocol.messages import Iteration, Json, Level, Waiting
 from protocol.states import RunStatus
 from protocol.view import VAR, Region, instance_key
 
-__all__ = ["IN_DOUBT", "NodeTask", "Port", "Step"]
+__all__ = ["IN_DOUBT", "NodeTask", "Port", "Step", "StepTable"]
 
 IN_DOUBT: Final = "in_doubt"
 """Code of the error of a node that may have acted already, and must not act twice."""
@@ -81,6 +81,12 @@ class Step:
 
     timeout: float | None = None
     """Seconds of one attempt; None: it has no end, or its kind sees to it."""
+
+
+class StepTable(Protocol):
+    """Node id → its step. Asked for one by one: it may make them only then."""
+
+    def __getitem__(self, node_id: str, /) -> Step: ...
 
 
 @attrs.define(eq=False)

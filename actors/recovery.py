@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import attrs
 
 from actors.journal import Journal
-from actors.node import Step
+from actors.node import Step, StepTable
 from actors.questions import Questions
 from actors.recorder import Recorder
 from actors.schedule import RETRY, Schedule
@@ -88,9 +88,7 @@ async def read(journal: Journal, view: View) -> Past:
     return past
 
 
-def restore(
-    past: Past, steps: Mapping[str, Step], *, schedule: Schedule, recorder: Recorder, questions: Questions
-) -> list[str]:
+def restore(past: Past, steps: StepTable, *, schedule: Schedule, recorder: Recorder, questions: Questions) -> list[str]:
     """Go on where the run was. Returns the ids of the nodes that run again.
 
     Args:

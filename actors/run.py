@@ -45,7 +45,7 @@ cancelled without grace, the journal has what was handed over, and no ending is 
 
 import logging
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -63,7 +63,7 @@ from actors.generations import Generations, Left, Strayed
 from actors.journal import Claim, Journal, Ticket
 from actors.mailbox import Ask, Mailbox
 from actors.nagging import Nagging
-from actors.node import NodeTask, Port, Step
+from actors.node import NodeTask, Port, StepTable
 from actors.observer import Observer
 from actors.questions import Questions
 from actors.recorder import Recorder
@@ -105,8 +105,7 @@ class Plan:
     run_id: str
     workflow_id: str
     config: ExecutionConfig
-    steps: Mapping[str, Step]
-    """Node id → what to run; only asked for one by one."""
+    steps: StepTable
     warnings: Sequence[Problem]
     seed: int
     starter: str

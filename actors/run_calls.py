@@ -31,15 +31,22 @@ async def start(call: Call) -> Response:
     command = SNAKE.parse({"type": "workflow.start", "workflow_id": body.get("workflow_id"), "payload": body})
     assert isinstance(command, StartRun)  # noqa: S101  that is what this type is
     run_id = run_id_of(NO_SESSION, command.request_id) if command.request_id is not None else None
-    if run_id is not None and await call.runtime.look_up(command.workflow_id, run_id) is not None:
-        return await _started(call, run_id, status=200)
+    needs_start = "connections" not in command.graph
+    if await _is_there(call, command, run_id):
+        return await _started(call, str(run_id), status=200)
+    call.runtime.admit(command.workflow_id)
+    found = await call.runtime.validate(command.graph, config=command.config, needs_start=needs_start)
+    # Meanwhile it may have come once more, begun and ended; from here to the submit nothing is awaited.
+    if await _is_there(call, command, run_id):
+        return await _started(call, str(run_id), status=200)
     try:
         run = await call.runtime.start(
             command.graph,
             workflow_id=command.workflow_id,
             config=command.config,
             run_id=run_id,
-            needs_start="connections" not in command.graph,
+            needs_start=needs_start,
+            found=found,
         )
     except RunActive as active:
         if run_id is None or active.run_id != run_id:
@@ -47,6 +54,13 @@ async def start(call: Call) -> Response:
         # The same request came twice at the same time.
         return await _started(call, run_id, status=200)
     return await _started(call, run.id, status=201)
+
+
+async def _is_there(call: Call, command: StartRun, run_id: str | None) -> bool:
+    """Whether the request was made before."""
+    if run_id is None:
+        return False  # noqa: ASYNC910  who names no request is not looked for
+    return await call.runtime.look_up(command.workflow_id, run_id) is not None
 
 
 async def _started(call: Call, run_id: str, *, status: int) -> Response:

@@ -195,10 +195,27 @@ class Runtime:
 
         Raises:
             BadField: the ExecutionConfig is wrong.
-            ShuttingDown: the runtime ends.
         """
         parsed, _ = parse_execution_config(config or {})
         return await self._checker.check(graph, parsed, needs_start=needs_start)
+
+    def admit(self, workflow_id: str) -> None:
+        """Refuse what is refused whatever the graph is, before it is checked. `submit` does so, too.
+
+        Raises:
+            BadField: the workflow id is `*`.
+            Busy: as many runs as `Settings.max_runs` allows are unfinished.
+            ShuttingDown: the runtime ends.
+        """
+        if workflow_id == ALL_RUNS:
+            raise BadField([("workflow_id", f"{ALL_RUNS!r} means all runs and is no id of a workflow")])
+        if self.closing:
+            raise ShuttingDown("the server shuts down and takes no new run")
+        self._has_room()
+
+    def _has_room(self) -> None:
+        if len(self._runs) >= self.settings.max_runs:
+            raise Busy(f"{len(self._runs)} runs are unfinished, as many as max_runs allows; try again later")
 
     def submit(
         self,
@@ -221,7 +238,7 @@ class Runtime:
             config: the ExecutionConfig, as clients send it.
             run_id: unique for ever; None has one made.
             needs_start: a graph without a `start` node is refused; else it begins where no edge leads to.
-            found: what `validate` said of this graph, with this config and `needs_start`; None: it is checked now.
+            found: what `validate` said of this graph with this config and `needs_start`; None: it is checked here.
             starter: the session that starts it; `onDisconnect` looks at that.
             before: called with the run before anything of it is published.
             refused: called if the journal does not take it, because another server has an unfinished run of this
@@ -234,10 +251,7 @@ class Runtime:
             Busy: as many runs as `Settings.max_runs` allows are unfinished.
             ShuttingDown: the runtime ends.
         """
-        if workflow_id == ALL_RUNS:
-            raise BadField([("workflow_id", f"{ALL_RUNS!r} means all runs and is no id of a workflow")])
-        if self.closing:
-            raise ShuttingDown("the server shuts down and takes no new run")
+        self.admit(workflow_id)
         run_id = run_id or f"{self._prefix}-{next(self._numbers)}"
         return self._submit(
             Spec(graph=graph, config=config or {}, needs_start=needs_start, seed=0, starter=starter),
@@ -259,8 +273,7 @@ class Runtime:
         refused: Callable[[RunActive], None] | None,
     ) -> Run:
         """As `submit`; what is in the spec may be another run's child."""
-        if len(self._runs) >= self.settings.max_runs:
-            raise Busy(f"{len(self._runs)} runs are unfinished, as many as max_runs allows; try again later")
+        self._has_room()
         parsed, odd = parse_execution_config(spec.config)
         if parsed.driver == "browser" and not parsed.dry_run and importlib.util.find_spec("playwright") is None:
             raise BadField([("config.driver", f"this server has no real browser: {INSTALL_EXTRA}")])
@@ -286,18 +299,22 @@ class Runtime:
         config: Mapping[str, Json] | None = None,
         run_id: str | None = None,
         needs_start: bool = True,
+        found: Validation | None = None,
         starter: str = "",
         before: Callable[[Run], None] | None = None,
     ) -> Run:
-        """Start a run, and wait until its start is durable. Arguments and errors as `validate` and `submit`."""
+        """Start a run, and wait until its start is durable. Arguments and errors as `submit`."""
         refusals: list[RunActive] = []
+        if found is None:
+            self.admit(workflow_id)
+            found = await self.validate(graph, config=config, needs_start=needs_start)
         run = self.submit(
             graph,
             workflow_id=workflow_id,
             config=config,
             run_id=run_id,
             needs_start=needs_start,
-            found=await self.validate(graph, config=config, needs_start=needs_start),
+            found=found,
             starter=starter,
             before=before,
             refused=refusals.append,
@@ -404,7 +421,6 @@ class Runtime:
     async def shut_down(self) -> None:
         """End everything, in the order of death. Called by `open_runtime`, shielded; each step has a deadline."""
         self.closing = True
-        self._checker.close()
         grace = trio.current_time() + self.settings.shutdown_grace
         for close in reversed(self._closers):
             with trio.move_on_at(grace):
@@ -607,6 +623,7 @@ class Runtime:
         spec = Spec(graph=graph, config=config, needs_start=False, seed=0, parent=plan.run_id, depth=plan.depth + 1)
         refusals: list[RunActive] = []
         try:
+            self._has_room()
             found = await self.validate(graph, config=config, needs_start=False)
             run = self._submit(
                 spec, found, run_id=run_id, workflow_id=f"workflow-{run_id}", before=None, refused=refusals.append

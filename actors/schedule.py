@@ -21,7 +21,7 @@ from actors.children import CHILD
 from actors.context import Fired
 from actors.errors import ActorsError, NodeError
 from actors.loops import Loops, seeded, timed_out
-from actors.node import IN_DOUBT, NodeTask, Port, Step
+from actors.node import IN_DOUBT, NodeTask, Port, Step, StepTable
 from actors.recorder import Recorder
 from actors.reports import Outcome, describe
 from actors.timers import RunClock, Timer, Timers
@@ -98,7 +98,7 @@ class Schedule:
     def __init__(
         self,
         view: View,
-        steps: Mapping[str, Step],
+        steps: StepTable,
         *,
         recorder: Recorder,
         spawn: Callable[[NodeTask], None],

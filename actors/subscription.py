@@ -42,10 +42,14 @@ class Outlet(Protocol):
         """Whether one frame may hold several messages."""
         ...
 
-    def push(self, data: bytes) -> bool:
+    def push(self, data: bytes, *, events: bool = True) -> bool:
         """Take whole frames; False: the outbox is full and nothing was taken.
 
         An empty outbox takes whatever it is given. After a False, `Hub.refill` is to be called once it has drained.
+
+        Args:
+            data: the frames.
+            events: whether an event is in one of them, and not only how far something is.
         """
         ...
 
@@ -113,13 +117,15 @@ class Group:
     parts: list[bytes] = attrs.field(factory=list, init=False)
     """What was collected for the next push."""
     size: int = attrs.field(default=0, init=False)
+    events: bool = attrs.field(default=False, init=False)
+    """Whether an event is among it."""
 
     def take(self) -> bytes:
         """The window that was collected, as whole frames; b"" if nothing in it is for this group."""
         if not self.parts:
             return b""
         data = joined(self.parts, batch=self.batch)
-        self.parts, self.size = [], 0
+        self.parts, self.size, self.events = [], 0, False
         return data
 
 
@@ -139,9 +145,11 @@ def collect(groups: Iterable[Group], items: Sequence[Spelled[Any]]) -> bool:
                 if room < 0 and group.parts:
                     return False
                 wanted.append((group, data))
+    events = isinstance(items[-1].message, Event)
     for group, data in wanted:
         group.parts.append(data)
         group.size += len(data)
+        group.events |= events
     return True
 
 

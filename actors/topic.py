@@ -409,12 +409,12 @@ class Topic:
 
     def _push(self, group: Group, before: int) -> None:
         """One window to all of a group; whoever refuses it lags from before it."""
-        data = group.take()
+        events, data = group.events, group.take()
         if not data:
             return
         self._tally.pushes += len(group.members)
         for subscription in list(group.members):
-            if not subscription.outlet.push(data):
+            if not subscription.outlet.push(data, events=events):
                 self._tally.refused += 1
                 subscription.cursor = before
                 self._place(subscription, Place.LAGS)
@@ -441,7 +441,7 @@ class Topic:
         newest, outlet = self._progress.newest, subscription.outlet
         if subscription.place is Place.LAGS and newest is not None and subscription.wants(newest.message):
             self._tally.pushes += 1
-            outlet.push(joined([newest.spell(outlet.dialect)], batch=outlet.batch))
+            outlet.push(joined([newest.spell(outlet.dialect)], batch=outlet.batch), events=False)
 
     def _superseded(self, event: Event, subscription: Subscription) -> bool:
         """Whether a newer status of the same node instance follows, up to the head, and will be sent.

@@ -50,7 +50,7 @@ _LOOP_PORTS: Final = {
 _WAIVED: Final = frozenset({"bad_config", "no_start", "unknown_kind"})
 """What a dry run does not mind."""
 
-_PIECE: Final = 100
+_PIECE: Final = 10
 """Entries that are read between two yields."""
 
 # Looking for a near miss costs about a millisecond, and a graph may hold thousands of them.

@@ -10,7 +10,8 @@ all of them at once. A workflow comes out only if none of them is an error. What
 - Unreachable nodes are told only if no edge was broken: else that is the cause, and they would be its echo.
 
 A large graph takes tens of milliseconds and more. Who has others to see to meanwhile takes `checking()`, which does the
-same in pieces of less than a millisecond – but for `find_regions` and the workflow itself, which are a piece each.
+same and yields between nodes and edges; what is made of all of them together (regions, faults, the workflow) is a piece
+each, and so is a node, however large its config.
 """
 
 from collections.abc import Generator, Mapping, Sequence

@@ -3,10 +3,10 @@
 A test names its command, `@pytest.mark.npm("actors/console", "npm", "test")`, and has the fixture `npm` tell whether it
 succeeded. Where there is no Node.js, or no network to get packages, it is skipped with the line that says what to do.
 
-Theory of operation: these commands take a minute of a processor together and no test of ours waits for them. So all that
-were selected begin when the tests do, at a low priority and one after the other (each waits for the same lock),
-and are done when their tests' turn comes. What still runs at the end of the session is killed. Where several processes share
-the tests, nobody knows beforehand which of them will have such a test, so a command begins with it.
+Theory of operation: these commands take a minute of a processor together. So all that were selected begin when the tests
+do, at a low priority and one after the other (each waits for the same lock), and are done when their tests' turn comes.
+What still runs at the end of the session is killed. Where several processes share the tests, nobody knows beforehand
+which of them will have such a test: there a command begins with its test, which waits for it.
 """
 
 import os
@@ -56,10 +56,10 @@ class _Running:
 _running: dict[Words, _Running] = {}
 
 
-def begin(words: Words, *, patiently: bool) -> None:
-    """Start a command, in a process group of its own."""
+def begin(words: Words) -> None:
+    """Start a command, in a process group of its own, once no other one runs."""
     package, *command = words
-    lock = ["flock", str(ROOT / "tests")] if patiently else []
+    lock = ["flock", str(ROOT / "tests")] if shutil.which("flock") else []
     output = TemporaryFile()  # noqa: SIM115  closed with the process
     process = subprocess.Popen(
         [*NICE, *lock, str(JS), *command],
@@ -85,7 +85,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         return
     for item in session.items:
         for mark in item.iter_markers("npm"):
-            begin(mark.args, patiently=True)
+            begin(mark.args)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -102,7 +102,7 @@ def npm(request: pytest.FixtureRequest) -> Callable[[], str]:
 
     def succeeds() -> str:
         if words not in _running:
-            begin(words, patiently=False)
+            begin(words)
         running = _running.pop(words)
         try:
             status = running.process.wait(DEADLINE)

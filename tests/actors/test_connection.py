@@ -566,23 +566,47 @@ async def test_what_fails_after_the_answer_is_no_second_answer(open_house, autoj
 # A large graph: others have their turns while it is checked
 
 
-async def test_a_start_that_was_heard_is_done_though_its_peer_has_gone_meanwhile(house, autojump_clock, monkeypatch):
-    """Who sends a start and goes away finds the run, however large the graph is."""
+async def test_a_connection_that_ends_while_its_graph_is_checked_has_started_nothing(
+    house, autojump_clock, monkeypatch
+):
+    """Nobody was told of a run, and there is none; whoever comes back starts it."""
     monkeypatch.setattr("actors.checking.STEP", 0.0)
-    async with house.client("/ws/me?dialect=snake") as client:
-        await client.send(**start())
-        with trio.fail_after(10):
-            while not house.runtime._checker.busy:
-                await trio.lowlevel.checkpoint()
+    validate, checks = house.runtime.validate, 0
+
+    async def watched(*args, **kwargs):
+        nonlocal checks
+        checks += 1
         house.server.sessions.newest("me").close(1001, "cut")
-        assert not house.runtime.unfinished()
+        return await validate(*args, **kwargs)
+
+    monkeypatch.setattr(house.runtime, "validate", watched)
+    async with house.client("/ws/me?dialect=snake") as client:
+        await client.send(**start(request_id="r1"))
+        assert await client.close_code() == 1001
+    assert checks == 1
     await house.quiet()
-    assert [run.workflow_id for run in house.runtime.unfinished()] == ["w"]
+    assert not house.runtime.unfinished()
+    assert not (await house.runtime.list_runs()).runs
+    monkeypatch.undo()
+    async with house.client("/ws/me?dialect=snake") as client:
+        await client.send(**start(request_id="r1"))
+        assert (await events_until(client, "workflow.start"))[-1]["workflow_id"] == "w"
 
 
 async def test_the_same_start_twice_is_one_run_though_both_are_checked_at_once(house, autojump_clock, monkeypatch):
     """Two windows of a session send the same request: the second is answered as the first."""
     monkeypatch.setattr("actors.checking.STEP", 0.0)
+    validate, both, checks = house.runtime.validate, trio.Event(), 0
+
+    async def together(*args, **kwargs):
+        nonlocal checks
+        checks += 1
+        if checks == 2:
+            both.set()
+        await both.wait()
+        return await validate(*args, **kwargs)
+
+    monkeypatch.setattr(house.runtime, "validate", together)
     async with trio.open_nursery() as nursery:
 
         async def window(task_status=trio.TASK_STATUS_IGNORED) -> None:

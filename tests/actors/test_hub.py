@@ -78,7 +78,7 @@ class Ear:
     heard: list[Any] = attrs.field(factory=list)
     """Replies as they are, messages as JSON, in the order in which they came."""
 
-    def push(self, data: bytes) -> bool:
+    def push(self, data: bytes, *, events: bool = True) -> bool:
         self.pushes += 1
         if self.waiting and self.waiting + len(data) > self.room:
             self.refused += 1
@@ -304,9 +304,9 @@ async def test_a_batched_outlet_gets_one_frame_per_window(autojump_clock: MockCl
     frames: list[bytes] = []
 
     class Recording(Ear):
-        def push(self, data: bytes) -> bool:
+        def push(self, data: bytes, *, events: bool = True) -> bool:
             frames.extend(texts(data))
-            return super().push(data)
+            return super().push(data, events=events)
 
     async with opened() as stage:
         run = await stage.run()

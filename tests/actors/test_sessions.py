@@ -36,7 +36,7 @@ class Window:
         assert self.session.dialect is not None
         return self.session.dialect
 
-    def push(self, data: bytes) -> bool:
+    def push(self, data: bytes, *, events: bool = True) -> bool:
         return True
 
     def reply(self, reply: Reply) -> None:

@@ -51,20 +51,23 @@ class Limit:
 
     def hear(self, client: socket.socket) -> None:
         """What a connection says at once, or its end."""
-        heard = bytearray(client.recv(CHUNK_BYTES))
-        if not heard or heard[0] != TEXT:
-            self.clients.remove(client)
-            self.selector.unregister(client)
-            client.close()
-            return
-        while heard:
-            while (text := first_text(heard)) is None:
-                heard += client.recv(CHUNK_BYTES)
-            message = json.loads(text)
-            if message["type"] == "workflow.start":
-                self.run(message["payload"]["nodes"])
-            else:
-                client.sendall(confirmation(message))
+        heard = bytearray()
+        while True:
+            chunk = client.recv(CHUNK_BYTES)
+            heard += chunk
+            while (text := first_text(heard)) is not None:
+                message = json.loads(text)
+                if message["type"] == "workflow.start":
+                    self.run(message["payload"]["nodes"])
+                else:
+                    client.sendall(confirmation(message))
+            if not chunk or (heard and heard[0] != TEXT):
+                self.clients.remove(client)
+                self.selector.unregister(client)
+                client.close()
+                return
+            if not heard:
+                return
 
     def run(self, nodes: list[dict[str, Any]]) -> None:
         """All events of a run."""
@@ -124,8 +127,8 @@ def answer(head: bytes) -> bytes:
 
 
 def first_text(heard: bytearray) -> bytes | None:
-    """Take the first frame, which is a text masked by zero, as those of the load are; None: not all of it is there."""
-    if len(heard) < 2:
+    """Take the first frame, a text masked by zero as those of the load are; None: it is none, or not all there."""
+    if len(heard) < 2 or heard[0] != TEXT:
         return None
     begin, size = 6, heard[1] & 0x7F
     if size >= 126:

@@ -21,7 +21,7 @@ import trio
 from tests.bench.limit import CHUNK_BYTES, WINDOW_SECONDS, answer, confirmation, event, first_text
 
 STEP_SECONDS: Final = 0.002
-"""Work after which the run's task yields."""
+"""Time that the run's task takes to start nodes before it yields."""
 STARTS: Final = 16
 """Nodes that are started between two looks at the clock."""
 
@@ -52,16 +52,22 @@ class Out:
             data = b"".join(self.joined)
             self.joined.clear()
             for client in list(self.clients):
-                try:
-                    sent = client.send(data)
-                except BlockingIOError:
-                    sent = 0
-                except OSError:
-                    continue
-                while sent < len(data):
-                    await trio.lowlevel.wait_writable(client)
-                    sent += client.send(data[sent:])
+                await self.send(client, data)
             due = trio.current_time() + WINDOW_SECONDS
+
+    async def send(self, client: socket.socket, data: bytes) -> None:
+        """All of it, however long that takes; nothing to who has gone."""
+        try:
+            while client in self.clients:
+                try:
+                    data = data[client.send(data) :]
+                except BlockingIOError:
+                    pass
+                if not data:
+                    return
+                await trio.lowlevel.wait_writable(client)
+        except OSError:
+            self.clients.discard(client)
 
 
 class Run:
@@ -155,11 +161,14 @@ async def attend(client: socket.socket, out: Out, nursery: trio.Nursery) -> None
                     payload = message["payload"]
                     nursery.start_soon(Run(out, payload["nodes"], payload["edges"]).live)
                 else:
-                    client.send(confirmation(message))
+                    # For the next window, as all else: so no frame is sent into the middle of another one.
+                    out.joined.append(confirmation(message))
+                    out.bell.unpark_all()
         except OSError:
             return
         finally:
             out.clients.discard(client)
+            trio.lowlevel.notify_closing(client)
 
 
 async def serve(port: int) -> None:

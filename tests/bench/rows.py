@@ -3,12 +3,12 @@
 import argparse
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 import attrs
 
-from tests.bench.rig import BASELINE, CALLBOARD, LIMIT, SQLITE, Sample
+from tests.bench.rig import BASELINE, CALLBOARD, LIMIT, PLAIN, SQLITE, Sample
 
 __all__ = ["Figure", "Row", "show"]
 
@@ -17,7 +17,7 @@ TOO_BUSY: Final = 0.9
 MANY: Final = 100
 """From here on nobody cares about hundredths."""
 
-ORDER: Final = (CALLBOARD, SQLITE, "websockets", "picows", "langgraph", "pydantic-graph", LIMIT)
+ORDER: Final = (CALLBOARD, SQLITE, "websockets", "picows", "langgraph", "pydantic-graph", PLAIN, LIMIT, BASELINE)
 
 
 @attrs.frozen
@@ -86,8 +86,8 @@ def _table(rows: Sequence[Row]) -> str:
         f"{'':30} {'':>12} {'wall':>9} {'wall':>9} {'cpu':>9}  {'wall':^18} {'cpu':^18} {'target':>8}",
     ]
     for row in rows:
-        for name in ORDER:
-            if name not in row.samples:
+        for name in _in_order(row.samples):
+            if name == BASELINE:
                 continue
             baseline = f"{row.cost(BASELINE, 'wall'):,.1f}" if BASELINE in row.samples else "–"
             target = f"{row.target:g} {row.by}" if row.target is not None and name == CALLBOARD else ""
@@ -109,8 +109,13 @@ def _spread(ratios: Sequence[float]) -> str:
     return ", ".join(f"{value:.2f}" if value < MANY else f"{value:,.0f}" for value in spread)
 
 
+def _in_order(names: Iterable[str]) -> list[str]:
+    """Whoever was measured, ORDER first."""
+    return sorted(names, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+
+
 def _list(figures: Sequence[Figure]) -> str:
-    names = [name for name in (*ORDER, BASELINE) if any(name in figure.found for figure in figures)]
+    names = _in_order({name for figure in figures for name in figure.found})
     lines = [f"{'min, median, max':44} {'unit':>8}" + "".join(f" {name:^24}" for name in names) + " target"]
     for figure in figures:
         cells = "".join(f" {_spread(sorted(figure.found.get(name, ()))):^24}" for name in names)

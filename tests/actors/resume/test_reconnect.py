@@ -52,13 +52,14 @@ async def test_a_ping_follows_events_within_a_second_and_an_idle_connection_cost
     assert peer.pings == 2
 
 
-async def test_while_events_go_on_a_ping_waits_for_the_last_of_them(port, autojump_clock):
+@pytest.mark.parametrize("every", [300, 600])
+async def test_while_events_go_on_a_ping_waits_for_the_last_of_them(port, autojump_clock, every):
     """But not for ever: what comes back has at most the newest seconds told again."""
     peer = await port.peer()
-    await peer.say("workflow.start", **port.flow(*[300] * 40))
+    await peer.say("workflow.start", **port.flow(*[every] * (12_000 // every)))
     await peer.until("node.running", node_id="w0")
     pings = []
-    for _ in range(12):
+    for _ in range(11):
         await trio.sleep(1)
         pings.append(peer.pings)
     assert pings[2] == 0
@@ -70,6 +71,31 @@ async def test_while_events_go_on_a_ping_waits_for_the_last_of_them(port, autoju
     assert peer.pings == before + 1
     await trio.sleep(20)
     assert peer.pings == before + 1
+
+
+async def test_how_far_a_node_is_needs_no_proof(port, autojump_clock):
+    """It has no seq, and nobody is told it again."""
+    peer = await port.peer()
+    await peer.say("workflow.start", **port.flow(15_000))
+    await peer.until("node.running", node_id="w0")
+    await trio.sleep(1.1)
+    assert peer.pings == 1
+    await trio.sleep(10)
+    assert peer.pings == 1
+    assert [message["type"] for message in peer.heard].count("node.running") > 10
+
+
+async def test_a_ping_follows_what_a_peer_has_got_and_not_what_others_have(port, autojump_clock):
+    """Who hears little of a busy run is asked within a second of what it has heard."""
+    peer = await port.peer()
+    await peer.say("workflow.subscribe", types=["workflow.start"])
+    other = await port.peer("/ws/other")
+    await other.say("workflow.start", **port.flow(*[300] * 40))
+    await peer.until("workflow.start")
+    await trio.sleep(1.1)
+    assert peer.pings == 1
+    await trio.sleep(5)
+    assert peer.pings == 1
 
 
 async def test_a_second_reconnect_without_new_events_loses_nothing(port, autojump_clock):
