@@ -3,10 +3,9 @@
 A test names its command, `@pytest.mark.npm("actors/console", "npm", "test")`, and has the fixture `npm` tell whether it
 succeeded. Where there is no Node.js, or no network to get packages, it is skipped with the line that says what to do.
 
-Theory of operation: these commands take a minute of a processor together. So all that were selected begin when the tests
-do, at a low priority and one after the other (each waits for the same lock), and are done when their tests' turn comes.
-What still runs at the end of the session is killed. Where several processes share the tests, nobody knows beforehand
-which of them will have such a test: there a command begins with its test, which waits for it.
+Theory of operation: these commands take a minute of a processor together and no test of ours waits for them. So all that
+were selected begin when the tests do, at a low priority and one after the other (each waits for the same lock),
+and are done when their tests' turn comes. What still runs at the end of the session is killed.
 """
 
 import os
@@ -31,9 +30,6 @@ JS: Final = ROOT / "bin" / "js"
 UNAVAILABLE: Final = 69
 """Exit status of bin/js: no Node.js, or no packages."""
 
-NICE: Final = ("nice", "-n", "15") if shutil.which("nice") else ()
-"""The tests beside them are not to be late."""
-
 DEADLINE: Final = 400.0
 """Seconds; only ever reached by a command that hangs."""
 
@@ -56,13 +52,13 @@ class _Running:
 _running: dict[Words, _Running] = {}
 
 
-def begin(words: Words) -> None:
-    """Start a command, in a process group of its own, once no other one runs."""
+def begin(words: Words, *, patiently: bool) -> None:
+    """Start a command, in a process group of its own."""
     package, *command = words
-    lock = ["flock", str(ROOT / "tests")] if shutil.which("flock") else []
+    lock = ["nice", "-n", "15", "flock", str(ROOT / "tests")] if patiently else []
     output = TemporaryFile()  # noqa: SIM115  closed with the process
     process = subprocess.Popen(
-        [*NICE, *lock, str(JS), *command],
+        [*lock, str(JS), *command],
         cwd=ROOT / package,
         env={**os.environ, "PYTHON": sys.executable, "NO_COLOR": "1"},
         stdin=subprocess.DEVNULL,
@@ -80,12 +76,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Begin with what was selected."""
-    shared = hasattr(session.config, "workerinput")
-    if shared or session.config.option.collectonly or shutil.which("flock") is None:
+    if session.config.option.collectonly or shutil.which("flock") is None or shutil.which("nice") is None:
         return
     for item in session.items:
         for mark in item.iter_markers("npm"):
-            begin(mark.args)
+            begin(mark.args, patiently=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -102,7 +97,7 @@ def npm(request: pytest.FixtureRequest) -> Callable[[], str]:
 
     def succeeds() -> str:
         if words not in _running:
-            begin(words)
+            begin(words, patiently=False)
         running = _running.pop(words)
         try:
             status = running.process.wait(DEADLINE)
